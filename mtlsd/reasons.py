@@ -1,0 +1,317 @@
+"""Every reason for which mtlsd refuses, in one table.
+
+``docs/refusals.md`` is this table for people, and a test holds the two together. The alert named in a comment
+is the one that OpenSSL sends for that X509_V_ERR number (``ssl_x509err2alert``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from mtlsd.errors import Reason
+
+_UNKNOWN_CA = 19  # X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN -> unknown_ca
+_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED -> certificate_expired
+_BAD = 28  # X509_V_ERR_CERT_REJECTED -> bad_certificate
+_UNSUPPORTED = 26  # X509_V_ERR_INVALID_PURPOSE -> unsupported_certificate
+_UNKNOWN = 96  # X509_V_ERR_OCSP_CERT_UNKNOWN -> certificate_unknown
+_DECRYPT = 7  # X509_V_ERR_CERT_SIGNATURE_FAILURE -> decrypt_error
+_INTERNAL = 1  # X509_V_ERR_UNSPECIFIED -> internal_error
+
+
+def _certificate(code: str, verify_error: int, meaning: str, remedy: str) -> Reason:
+    return Reason(code, "invalid_client", 401, verify_error, meaning, remedy)
+
+
+def _client(code: str, meaning: str, remedy: str) -> Reason:
+    return Reason(code, "invalid_client", 401, 0, meaning, remedy)
+
+
+def _request(code: str, meaning: str, remedy: str, error: str = "invalid_request", status: int = 400) -> Reason:
+    return Reason(code, error, status, 0, meaning, remedy)
+
+
+# -- the certificate itself ------------------------------------------------------------------------------
+
+CERTIFICATE_ABSENT = _certificate(
+    "certificate.absent",
+    0,
+    "The client sent no certificate.",
+    "Configure the client to present its certificate on this listener.",
+)
+CERTIFICATE_MALFORMED = _certificate(
+    "certificate.malformed",
+    _BAD,
+    "The certificate cannot be read as RFC 5280 describes it.",
+    "Have it issued again; the facts name the part that cannot be read.",
+)
+CERTIFICATE_EXPIRED = _certificate(
+    "certificate.expired",
+    _EXPIRED,
+    "The certificate's notAfter lies in the past.",
+    "Renew the certificate.",
+)
+CERTIFICATE_NOT_YET_VALID = _certificate(
+    "certificate.not_yet_valid",
+    9,  # bad_certificate
+    "The certificate's notBefore lies in the future.",
+    "Check both clocks, or wait.",
+)
+CERTIFICATE_EKU = _certificate(
+    "certificate.eku",
+    _UNSUPPORTED,
+    "The certificate's extended key usage does not have clientAuth.",
+    "Have it issued with extended key usage clientAuth (1.3.6.1.5.5.7.3.2).",
+)
+CERTIFICATE_KU = _certificate(
+    "certificate.ku",
+    _UNSUPPORTED,
+    "The certificate's key usage does not allow digitalSignature.",
+    "Have it issued with key usage digitalSignature.",
+)
+CERTIFICATE_IS_CA = _certificate(
+    "certificate.is_ca",
+    _UNSUPPORTED,
+    "A CA's certificate was presented as a client's.",
+    "Issue a certificate for the client and keep the CA's key offline.",
+)
+CERTIFICATE_WEAK = _certificate(
+    "certificate.weak",
+    _BAD,
+    "The certificate's key is too short.",
+    "Use RSA of 2048 bits and more, an elliptic curve of 256 bits and more, or Ed25519.",
+)
+
+# -- the path to a trust anchor ----------------------------------------------------------------------------
+
+CHAIN_UNTRUSTED = _certificate(
+    "chain.untrusted",
+    _UNKNOWN_CA,
+    "No path leads from the certificate to a trust anchor of this listener.",
+    "Send the intermediates with the certificate, hold them in the group's intermediates, or add the anchor.",
+)
+CHAIN_EXPIRED = _certificate(
+    "chain.expired",
+    _EXPIRED,
+    "A CA certificate of the path has expired.",
+    "Replace the CA certificate that the facts name.",
+)
+CHAIN_NOT_YET_VALID = _certificate(
+    "chain.not_yet_valid",
+    9,
+    "A CA certificate of the path is not valid yet.",
+    "Check both clocks, or wait.",
+)
+CHAIN_SIGNATURE = _certificate(
+    "chain.signature",
+    _DECRYPT,
+    "A certificate was signed by another key than that of the CA it names.",
+    "Two CAs share a name: present a certificate of the one that is configured as trust anchor.",
+)
+CHAIN_NOT_CA = _certificate(
+    "chain.not_ca",
+    _UNKNOWN_CA,
+    "A certificate of the path issued another one but is not a CA's.",
+    "Check who issued the certificate; this is what a stolen leaf key would be used for.",
+)
+CHAIN_TOO_LONG = _certificate(
+    "chain.too_long",
+    _UNKNOWN_CA,
+    "The path is longer than a CA in it, or OpenSSL, allows.",
+    "Check the path length constraints of the CAs and send fewer certificates.",
+)
+CHAIN_NAME_CONSTRAINTS = _certificate(
+    "chain.name_constraints",
+    _BAD,
+    "A CA of the path may not issue for a name that the certificate has.",
+    "Have the certificate issued with names that the CA's name constraints permit.",
+)
+CHAIN_CRITICAL_EXTENSION = _certificate(
+    "chain.critical_extension",
+    _UNSUPPORTED,
+    "A certificate of the path has a critical extension that nobody here understands.",
+    "Have it issued without that extension, or with the extension not critical.",
+)
+CHAIN_PURPOSE = _certificate(
+    "chain.purpose",
+    _UNSUPPORTED,
+    "A CA of the path may not issue certificates for client authentication.",
+    "Check key usage and extended key usage of the CA that the facts name.",
+)
+CHAIN_POLICY = _certificate(
+    "chain.policy",
+    _BAD,
+    "The certificate policies of the path contradict each other.",
+    "Check policy mappings and policy constraints of the CAs.",
+)
+CHAIN_WEAK = _certificate(
+    "chain.weak",
+    _BAD,
+    "A certificate of the path has a short key or is signed with MD5 or SHA-1.",
+    "Have it issued again with a current algorithm.",
+)
+CHAIN_STRICT = _certificate(
+    "chain.strict",
+    _BAD,
+    "A certificate of the path breaks a rule of RFC 5280 that strict checking demands.",
+    "Have it issued again, or set x509_strict = false on the listener of an old PKI.",
+)
+CHAIN_INVALID = _certificate(
+    "chain.invalid",
+    _BAD,
+    "OpenSSL refused the path for a rarer reason, which the facts name.",
+    "Look up the verify error that the facts name.",
+)
+
+# -- which client the certificate belongs to ----------------------------------------------------------------
+
+SUBJECT_UNKNOWN = _certificate(
+    "subject.unknown",
+    _UNKNOWN,
+    "The certificate is good, but no client is registered with one of its names under its trust anchor.",
+    "Register the client: mtlsd client add --certificate FILE.pem.",
+)
+PIN_UNKNOWN = _certificate(
+    "pin.unknown",
+    _UNKNOWN_CA,
+    "The certificate is self-signed, and no client has registered exactly this certificate.",
+    "Register the certificate itself: mtlsd client add --certificate FILE.pem.",
+)
+SUBJECT_MISMATCH = _client(
+    "subject.mismatch",
+    "The certificate is good, but it is not that of the client which the request names.",
+    "Compare the registered subject with the one seen; both are in the facts.",
+)
+PIN_MISMATCH = _client(
+    "pin.mismatch",
+    "The certificate is not one of those registered for the client which the request names.",
+    "Register the new certificate for the client beside the old one.",
+)
+CLIENT_UNKNOWN = _client(
+    "client.unknown",
+    "No client has this client_id.",
+    "Check the client_id, or register the client.",
+)
+CLIENT_DISABLED = _client(
+    "client.disabled",
+    "The client is disabled.",
+    "Enable it again with mtlsd client add or in its file.",
+)
+CLIENT_METHOD = _client(
+    "client.method",
+    "The request authenticates in another way than the client registered.",
+    "Use the token_endpoint_auth_method that the client registered, and no other.",
+)
+
+# -- the connection -----------------------------------------------------------------------------------------
+
+TLS_POSSESSION = _certificate(
+    "tls.possession",
+    0,
+    "The client did not prove that it holds the certificate's key.",
+    "Check that the client's key belongs to its certificate. Otherwise somebody else tried the certificate.",
+)
+TLS_FAILED = _certificate(
+    "tls.failed",
+    0,
+    "The handshake failed for another reason than the certificate.",
+    "The facts have OpenSSL's reason: often a TLS version or cipher suite that is too old.",
+)
+TLS_TIMEOUT = _certificate(
+    "tls.timeout",
+    0,
+    "The handshake was not complete within its deadline.",
+    "Check the network path; many of these from one address are an attack.",
+)
+TLS_INTERNAL = _certificate(
+    "tls.internal",
+    _INTERNAL,
+    "mtlsd failed while it judged the certificate, so it refused.",
+    "This is a fault of mtlsd: report it with the log.",
+)
+
+# -- the request --------------------------------------------------------------------------------------------
+
+REQUEST_MALFORMED = _request(
+    "request.malformed", "The request is not HTTP/1.1 as RFC 9112 describes it.", "Correct the client."
+)
+REQUEST_NOT_FOUND = _request(
+    "request.not_found", "Nothing is served at this path on this listener.", "See the metadata.", status=404
+)
+REQUEST_METHOD = _request(
+    "request.method", "The endpoint does not take this HTTP method.", "Use the method in Allow.", status=405
+)
+REQUEST_TOO_LARGE = _request(
+    "request.too_large", "The body is larger than the limit.", "Send less.", status=413
+)
+REQUEST_HEADERS_TOO_LARGE = _request(
+    "request.headers_too_large", "The header section is larger than the limit.", "Send less.", status=431
+)
+REQUEST_TIMEOUT = _request(
+    "request.timeout", "The request was not complete within its deadline.", "Send it at once.", status=408
+)
+REQUEST_CONTENT_TYPE = _request(
+    "request.content_type",
+    "The body is not application/x-www-form-urlencoded.",
+    "Send Content-Type: application/x-www-form-urlencoded.",
+)
+REQUEST_FORM = _request(
+    "request.form", "The body cannot be read as a form in UTF-8.", "Percent-encode it as UTF-8."
+)
+REQUEST_REPEATED_PARAMETER = _request(
+    "request.repeated_parameter", "A parameter is there twice.", "Send it once (RFC 6749 section 3.2)."
+)
+REQUEST_MULTIPLE_METHODS = _request(
+    "request.multiple_methods",
+    "The request authenticates the client in more than one way.",
+    "Send the certificate and client_id alone (RFC 6749 section 2.3).",
+)
+CLIENT_ID_ABSENT = _request(
+    "client_id.absent",
+    "The request has no client_id.",
+    "Send client_id in the body (RFC 8705 section 2).",
+)
+GRANT_ABSENT = _request("grant.absent", "The request has no grant_type.", "Send grant_type.")
+GRANT_UNSUPPORTED = _request(
+    "grant.unsupported",
+    "The server does not have this grant_type.",
+    "Use one of grant_types_supported in the metadata.",
+    error="unsupported_grant_type",
+)
+GRANT_UNAUTHORIZED = _request(
+    "grant.unauthorized",
+    "The client may not use this grant_type.",
+    "Add it to the client's grant_types.",
+    error="unauthorized_client",
+)
+SCOPE_INVALID = _request(
+    "scope.invalid",
+    "The scope is malformed, or has a value that the client may not ask for.",
+    "Ask for a subset of the client's registered scope.",
+    error="invalid_scope",
+)
+RESOURCE_INVALID = _request(
+    "resource.invalid",
+    "The resource is not an absolute URI without fragment, or not one of the client's.",
+    "Ask for one of the client's registered resources (RFC 8707).",
+    error="invalid_target",
+)
+SIGNER_UNAVAILABLE = _request(
+    "signer.unavailable",
+    "No key could sign the token.",
+    "See the log of the daemon, and mtlsd keys list.",
+    error="temporarily_unavailable",
+    status=503,
+)
+SERVER_INTERNAL = _request(
+    "server.internal",
+    "mtlsd failed while it answered.",
+    "This is a fault of mtlsd: report it with the log.",
+    error="server_error",
+    status=500,
+)
+
+REASONS: Mapping[str, Reason] = MappingProxyType(
+    {reason.code: reason for reason in list(globals().values()) if isinstance(reason, Reason)}
+)
