@@ -193,8 +193,9 @@ CLIENT_UNKNOWN = _client(
     "No client has this client_id.",
     "Check the client_id, or register the client.",
 )
-CLIENT_DISABLED = _client(
+CLIENT_DISABLED = _certificate(
     "client.disabled",
+    _UNKNOWN,
     "The client is disabled.",
     "Enable it again with mtlsd client add or in its file.",
 )

@@ -1,0 +1,128 @@
+"""Finding the client to which a certificate belongs, without a scan."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Self
+
+import attrs
+
+from mtlsd.clients.client import Client, Subject, SubjectMember
+from mtlsd.errors import ConfigError, Mistake
+
+SubjectKey = tuple[str, SubjectMember, Hashable]
+
+
+@attrs.frozen
+class Registration:
+    """A client, and where it was registered.
+
+    :ivar origin: the file's name, or `store`.
+    """
+
+    client: Client
+    origin: str
+
+
+@attrs.frozen
+class ClientIndex:
+    """All clients, by their id, by (anchor group, kind of name, name) and by pinned certificate.
+
+    One subject under one anchor group belongs to one client, and so does one certificate: what two clients
+    claim is refused when the index is built, so that a look-up has one answer. Disabled clients keep their
+    claims, or enabling them again could let two clients share one.
+    """
+
+    registrations: Mapping[str, Registration]
+    _subjects: Mapping[SubjectKey, Client] = attrs.field(repr=False)
+    _pins: Mapping[bytes, Client] = attrs.field(repr=False)
+    subject_members: frozenset[SubjectMember] = frozenset()
+
+    @classmethod
+    def build(
+        cls, registrations: Iterable[Registration], anchor_keys: Mapping[str, Iterable[bytes]] | None = None
+    ) -> Self:
+        """
+        :param anchor_keys: for each anchor group the digests of its anchors' keys: an anchor is known by its
+            key, so two groups that share one may not vouch for two clients under one name.
+        :raises ConfigError: with every conflict at once.
+        """
+        builder = _Builder(anchor_keys or {})
+        for registration in registrations:
+            builder.add(registration)
+        if builder.conflicts:
+            raise ConfigError(tuple(builder.conflicts))
+        members = frozenset(member for _, member, _ in builder.subjects)
+        return cls(builder.registrations, builder.subjects, builder.pins, members)
+
+    def by_id(self, client_id: str) -> Client | None:
+        registration = self.registrations.get(client_id)
+        return None if registration is None else registration.client
+
+    def by_subject(self, group: str, member: SubjectMember, key: Hashable) -> Client | None:
+        """The client that `group` vouches for under this name (R30)."""
+        return None if key is None else self._subjects.get((group, member, key))
+
+    def by_pin(self, sha256: bytes, der: bytes) -> Client | None:
+        """The client that registered exactly this certificate (R12).
+
+        :param sha256: the digest of `der`, which only finds the candidate: the whole certificate is compared.
+        """
+        client = self._pins.get(sha256)
+        return client if client is not None and der in client.pins else None
+
+    def has_pin(self, sha256: bytes) -> bool:
+        """Whether a certificate with this digest is registered."""
+        return sha256 in self._pins
+
+    @property
+    def has_pins(self) -> bool:
+        return bool(self._pins)
+
+
+@attrs.define
+class _Builder:
+    anchor_keys: Mapping[str, Iterable[bytes]]
+    registrations: dict[str, Registration] = attrs.field(factory=dict)
+    subjects: dict[SubjectKey, Client] = attrs.field(factory=dict)
+    pins: dict[bytes, Client] = attrs.field(factory=dict)
+    claims: dict[tuple[bytes, SubjectMember, Hashable], Client] = attrs.field(factory=dict)
+    conflicts: list[Mistake] = attrs.field(factory=list)
+
+    def add(self, registration: Registration) -> None:
+        client = registration.client
+        first = self.registrations.get(client.client_id)
+        if first is not None:
+            self._conflict(registration, "client_id", f"is registered in {first.origin} too", "Choose another one.")
+            return
+        self.registrations[client.client_id] = registration
+        if client.subject is not None:
+            for group in client.trust_anchors:
+                self._claim(registration, client.subject, group)
+        for pin in client.pin_sha256s:
+            other = self.pins.setdefault(pin, client)
+            if other is not client:
+                self._conflict(
+                    registration,
+                    "jwks",
+                    f"one of the certificates is registered for client {other.client_id!r}",
+                    "Give each client a certificate of its own, or remove the other registration.",
+                )
+
+    def _claim(self, registration: Registration, subject: Subject, group: str) -> None:
+        client = registration.client
+        others = [self.subjects.setdefault((group, subject.member, subject.key), client)]
+        for anchor_key in self.anchor_keys.get(group, ()):
+            others.append(self.claims.setdefault((anchor_key, subject.member, subject.key), client))
+        other = next((other for other in others if other is not client), None)
+        if other is not None:
+            self._conflict(
+                registration,
+                subject.member,
+                f"the same name under the trust anchor group {group!r} belongs to client {other.client_id!r}",
+                "Give each client a name of its own, or remove the other registration.",
+            )
+
+    def _conflict(self, registration: Registration, key: str, message: str, remedy: str) -> None:
+        place = f"{registration.origin}: client.{registration.client.client_id}.{key}"
+        self.conflicts.append(Mistake(place, message, remedy))
