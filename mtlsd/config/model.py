@@ -1,0 +1,136 @@
+"""The configuration as frozen values: what the rest of mtlsd reads.
+
+Everything that files hold (certificates, keys, clients) is in these values already, so that a reload either
+gives one consistent whole or changes nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import attrs
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from mtlsd.clients.index import ClientIndex, Registration
+from mtlsd.errors import Mistake
+from mtlsd.pki.certificate import Certificate
+from mtlsd.pki.path import AnchorGroup
+
+ClientCertificate = Literal["required", "optional", "none"]
+RefuseIn = Literal["handshake", "response"]
+Served = Literal["token", "metadata", "jwks"]
+SigningAlgorithm = Literal["ES256", "RS256", "PS256", "EdDSA"]
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+
+
+@attrs.frozen
+class Credential:
+    """With what a listener proves to clients who it is.
+
+    :ivar chain: the server certificate first, then the intermediates, as they are sent.
+    """
+
+    chain: tuple[Certificate, ...]
+    key: PrivateKey = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Limits:
+    """What one listener spends on its peers at most; see docs/configuration.md.
+
+    :ivar connections: open connections in total.
+    :ivar connections_per_address: open connections from one address.
+    :ivar handshake_seconds: from accept to the end of the handshake.
+    :ivar request_seconds: from the first byte of a request to its last.
+    :ivar keepalive_seconds: how long an open connection may be idle between requests.
+    :ivar header_bytes: request line and header section together.
+    :ivar body_bytes: the body of a request.
+    """
+
+    connections: int = 4096
+    connections_per_address: int = 512
+    handshake_seconds: int = 10
+    request_seconds: int = 10
+    keepalive_seconds: int = 60
+    header_bytes: int = 16_384
+    body_bytes: int = 65_536
+
+
+@attrs.frozen
+class Listener:
+    """One listener, with one policy for everybody who connects to it.
+
+    :ivar endpoint: a Twisted server endpoint string, without TLS.
+    :ivar groups: the trust anchor groups that may vouch for clients here; empty where no certificate is asked for.
+    :ivar public_url: scheme, host and port under which clients reach the listener, without a final slash.
+    """
+
+    name: str
+    endpoint: str
+    credential: Credential
+    client_certificate: ClientCertificate
+    refuse_in: RefuseIn
+    serves: tuple[Served, ...]
+    groups: tuple[AnchorGroup, ...]
+    x509_strict: bool
+    limits: Limits
+    public_url: str
+
+    @property
+    def asks_for_certificate(self) -> bool:
+        """Whether clients are asked for a certificate. Everything that guards certificates follows this.
+
+        Fails closed: anything but an explicit `none` asks.
+        """
+        return self.client_certificate != "none"
+
+    @property
+    def requires_certificate(self) -> bool:
+        """Whether a handshake without a client certificate fails."""
+        return self.client_certificate == "required"
+
+
+@attrs.frozen
+class Tokens:
+    """Access tokens.
+
+    :ivar audience: `aud` of a token for which the client asked for no `resource` (RFC 9068 section 3).
+    :ivar signing_keys: the directory of the keyring.
+    """
+
+    access_token_seconds: int
+    signing_keys: Path
+    signing_algorithm: SigningAlgorithm
+    audience: str
+
+
+@attrs.frozen
+class Config:
+    """The whole configuration.
+
+    :ivar path: the file that it was read from.
+    :ivar store: the SQLite database of registered clients.
+    :ivar audit: the audit log's file; None for the standard output.
+    :ivar registrations: the clients from files; those of the store join them later.
+    :ivar clients: the index of `registrations`.
+    """
+
+    path: Path
+    issuer: str
+    listeners: tuple[Listener, ...]
+    groups: tuple[AnchorGroup, ...]
+    tokens: Tokens
+    store: Path
+    audit: Path | None
+    drain_seconds: int
+    registrations: tuple[Registration, ...]
+    clients: ClientIndex
+
+
+@attrs.frozen
+class Loaded:
+    """A configuration that can run, and what will not go well for long."""
+
+    config: Config
+    warnings: tuple[Mistake, ...] = ()
