@@ -62,6 +62,7 @@ class Identity:
 
     :ivar groups: the anchor groups that vouch for the certificate.
     :ivar valid_until: the first notAfter of the path.
+    :ivar facts: the certificate's facts for the audit log, made once.
     :ivar by_chain_as_sent: whether the chain as sent was looked at beside the path, so that another chain might
         give another answer.
     """
@@ -71,6 +72,7 @@ class Identity:
     groups: tuple[str, ...]
     valid_until: datetime
     trace: Trace
+    facts: Mapping[str, Fact]
     by_chain_as_sent: bool = False
 
 
@@ -84,6 +86,11 @@ class Refused:
     refusal: Refusal
     certificate: Certificate | None
     trace: Trace
+
+    @property
+    def facts(self) -> Mapping[str, Fact]:
+        """The certificate's facts for the audit log."""
+        return {} if self.certificate is None else self.certificate.facts()
 
 
 Judgement = Identity | Refused
@@ -270,7 +277,8 @@ class _Case:
         groups: tuple[str, ...],
         valid_until: datetime,
     ) -> Identity:
-        return Identity(certificate, clients, groups, valid_until, tuple(self.trace), self.by_chain_as_sent)
+        trace, facts = tuple(self.trace), certificate.facts()
+        return Identity(certificate, clients, groups, valid_until, trace, facts, self.by_chain_as_sent)
 
     def refused(self, refusal: Refusal) -> Refused:
         expected, seen = refusal.facts.get("expected"), refusal.facts.get("seen")

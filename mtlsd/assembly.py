@@ -1,0 +1,112 @@
+"""From a configuration, the clients of the store and the signing keys to what is served: pure composition."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from mtlsd.clients.client import Client
+from mtlsd.clients.index import ClientIndex, Registration
+from mtlsd.config.model import Config, Listener
+from mtlsd.errors import ConfigError, Mistake
+from mtlsd.jose.keyring import Keyring
+from mtlsd.judge import ListenerTrust, Snapshot
+from mtlsd.oauth.metadata import PATHS, ServedListener, authorization_server_metadata, well_known_path
+from mtlsd.oauth.token_endpoint import TokenEndpoint
+from mtlsd.oauth.tokens import AccessTokenIssuer
+from mtlsd.verdicts import Judge
+from mtlsd.web.resources import Endpoint, Jwks, Metadata, Nothing, Routes, Token
+from mtlsd.web.serving import Current, Serving
+
+STORE = "store"
+
+
+def random_id() -> str:
+    """128 bits, base64url: for `jti` and correlation ids."""
+    return secrets.token_urlsafe(16)
+
+
+def client_index(config: Config, stored: Iterable[Client]) -> ClientIndex:
+    """All clients: those of the files and those of the store.
+
+    :raises ConfigError: when two of them claim the same name or certificate, or one of the store names an
+        anchor group that the configuration does not have.
+    """
+    registrations = [*config.registrations, *(Registration(client, STORE) for client in stored)]
+    anchor_keys = {group.name: [anchor.key_sha256 for anchor in group.anchors] for group in config.groups}
+    _check_groups(registrations, anchor_keys)
+    return ClientIndex.build(registrations, anchor_keys)
+
+
+def _check_groups(registrations: Iterable[Registration], groups: Mapping[str, object]) -> None:
+    mistakes = [
+        Mistake(
+            f"{registration.origin}: client.{registration.client.client_id}.trust_anchors",
+            f"there is no trust anchor group {name!r}",
+            f"Use one of: {', '.join(groups) or 'none is configured'}.",
+        )
+        for registration in registrations
+        for name in registration.client.trust_anchors
+        if name not in groups
+    ]
+    if mistakes:
+        raise ConfigError(tuple(mistakes))
+
+
+def snapshot(config: Config, stored: Iterable[Client]) -> Snapshot:
+    """What the judge reads.
+
+    :raises ConfigError: as :func:`client_index` does.
+    """
+    trust = {
+        listener.name: ListenerTrust.from_groups(listener.groups, listener.x509_strict)
+        for listener in config.listeners
+        if listener.asks_for_certificate
+    }
+    return Snapshot(client_index(config, stored), trust)
+
+
+def serving(config: Config, judged_by: Snapshot, keyring: Keyring, now: datetime) -> Serving:
+    """What the resources serve."""
+    tokens = AccessTokenIssuer(
+        issuer=config.issuer,
+        audience=config.tokens.audience,
+        lifetime=timedelta(seconds=config.tokens.access_token_seconds),
+        signer=keyring.signer,
+        random_id=random_id,
+    )
+    return Serving(
+        judge=Judge(judged_by),
+        token_endpoint=TokenEndpoint(judged_by.clients, tokens),
+        metadata=_json(authorization_server_metadata(config.issuer, list(map(_served, config.listeners)))),
+        jwks=_json(keyring.jwks(now)),
+    )
+
+
+def routes(config: Config, listener: Listener, current: Current) -> Routes:
+    """The resource tree of one listener: what it serves, each at its whole path."""
+    base = urlsplit(listener.public_url).path.rstrip("/")
+    made: dict[str, Endpoint] = {}
+    if "token" in listener.serves:
+        made[base + PATHS["token"]] = Token(current)
+    if "jwks" in listener.serves:
+        made[base + PATHS["jwks"]] = Jwks(current)
+    if "metadata" in listener.serves:
+        made[well_known_path(config.issuer)] = Metadata(current)
+    return Routes({path.encode("ascii"): endpoint for path, endpoint in made.items()}, Nothing(current))
+
+
+def _served(listener: Listener) -> ServedListener:
+    return ServedListener(
+        base_url=listener.public_url,
+        serves=frozenset(listener.serves),
+        asks_for_certificate=listener.asks_for_certificate,
+        has_trust_anchors=bool(listener.groups),
+    )
+
+
+def _json(document: Mapping[str, object]) -> bytes:
+    return json.dumps(document, indent=1).encode("ascii")

@@ -1,0 +1,68 @@
+"""Authorization server metadata (RFC 8414, RFC 8705 section 5), computed from what the listeners serve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from mtlsd.clients.client import GRANT_TYPES, PKI, SELF_SIGNED
+
+PATHS = {"token": "/token", "jwks": "/jwks"}
+_WELL_KNOWN = "/.well-known/oauth-authorization-server"
+
+
+@attrs.frozen
+class ServedListener:
+    """What a listener is to a client that reads the metadata.
+
+    :ivar base_url: how clients reach it, without a slash at the end.
+    :ivar asks_for_certificate: False for a listener that never asks: the one that browsers can use.
+    :ivar has_trust_anchors: whether `tls_client_auth` can succeed there.
+    """
+
+    base_url: str
+    serves: frozenset[str]
+    asks_for_certificate: bool
+    has_trust_anchors: bool
+
+    def url(self, endpoint: str) -> str:
+        return self.base_url + PATHS[endpoint]
+
+
+def well_known_path(issuer: str) -> str:
+    """Where the metadata of this issuer is found (RFC 8414 section 3.1)."""
+    return _WELL_KNOWN + urlsplit(issuer).path.rstrip("/")
+
+
+def authorization_server_metadata(issuer: str, listeners: Sequence[ServedListener]) -> dict[str, Any]:
+    """What the server says of itself. Members without a value are left out (RFC 8414 section 3.2)."""
+    token = _first(listeners, "token", asks_for_certificate=True)
+    jwks = _first(listeners, "jwks", asks_for_certificate=False) or _first(listeners, "jwks")
+    metadata: dict[str, Any] = {"issuer": issuer}
+    if token is not None:
+        metadata["token_endpoint"] = token.url("token")
+        metadata["token_endpoint_auth_methods_supported"] = _methods(listeners)
+        metadata["grant_types_supported"] = list(GRANT_TYPES)
+    if jwks is not None:
+        metadata["jwks_uri"] = jwks.url("jwks")
+    metadata["tls_client_certificate_bound_access_tokens"] = True
+    if token is not None and not all(listener.asks_for_certificate for listener in listeners):
+        metadata["mtls_endpoint_aliases"] = {"token_endpoint": token.url("token")}
+    return metadata
+
+
+def _first(
+    listeners: Iterable[ServedListener], endpoint: str, asks_for_certificate: bool | None = None
+) -> ServedListener | None:
+    for listener in listeners:
+        if endpoint in listener.serves and asks_for_certificate in (None, listener.asks_for_certificate):
+            return listener
+    return None
+
+
+def _methods(listeners: Iterable[ServedListener]) -> list[str]:
+    trusting = any("token" in listener.serves and listener.has_trust_anchors for listener in listeners)
+    return [PKI, SELF_SIGNED] if trusting else [SELF_SIGNED]

@@ -1,0 +1,180 @@
+"""The resources: ordinary twisted.web resources that translate between HTTP and the core, and do no more.
+
+They work in our own channel and under a stock :class:`twisted.web.server.Site` alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import ClassVar
+
+import attrs
+from twisted.logger import Logger
+from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
+
+from mtlsd import reasons
+from mtlsd.errors import Fact, Refusal
+from mtlsd.judge import Judgement
+from mtlsd.oauth.forms import Form
+from mtlsd.oauth.token_endpoint import TokenIssued
+from mtlsd.tls.peer import Peer, peer_of
+from mtlsd.web.answers import answer, answer_refusal
+from mtlsd.web.serving import Current
+from mtlsd.web.strict import check_request
+
+MAX_BODY = 65_536
+
+
+@attrs.define(slots=False, eq=False)
+class Endpoint(Resource):
+    """What every resource does: refuse ambiguous requests and other methods, and turn a refusal into JSON."""
+
+    _log: ClassVar[Logger] = Logger()
+    isLeaf: ClassVar[bool] = True
+    methods: ClassVar[tuple[bytes, ...]] = ()
+
+    current: Current
+
+    def __attrs_post_init__(self) -> None:
+        super().__init__()
+
+    def render(self, request: IRequest) -> bytes:
+        """Answer, whatever happens, with JSON."""
+        correlation_id = self.current.random_id()
+        try:
+            check_request(request)
+            if request.method not in self.methods:
+                request.setHeader(b"allow", b", ".join(self.methods))
+                raise Refusal(reasons.REQUEST_METHOD, {"seen": request.method[:16].decode("latin-1")})
+            return self.respond(request, correlation_id)
+        except Refusal as refusal:
+            self.refused(request, refusal, correlation_id)
+            return answer_refusal(request, refusal, correlation_id)
+        except Exception:
+            self._log.failure("request.failed {correlation_id}", correlation_id=correlation_id)
+            refusal = Refusal(reasons.SERVER_INTERNAL)
+            self.refused(request, refusal, correlation_id)
+            return answer_refusal(request, refusal, correlation_id)
+
+    def respond(self, request: IRequest, correlation_id: str) -> bytes:
+        """:raises Refusal: and the caller is told what its public face says."""
+        raise NotImplementedError
+
+    def refused(self, request: IRequest, refusal: Refusal, correlation_id: str) -> None:
+        """What a refusal leaves behind; nothing, where no client authenticates."""
+
+
+class Document(Endpoint):
+    """A JSON document for everybody."""
+
+    methods = (b"GET", b"HEAD")
+
+    def respond(self, request: IRequest, correlation_id: str) -> bytes:
+        request.setHeader(b"access-control-allow-origin", b"*")
+        return answer(request, 200, self.body(), b"public, max-age=300")
+
+    def body(self) -> bytes:
+        raise NotImplementedError
+
+
+class Metadata(Document):
+    """RFC 8414."""
+
+    def body(self) -> bytes:
+        return self.current.serving.metadata
+
+
+class Jwks(Document):
+    """RFC 7517 section 5."""
+
+    def body(self) -> bytes:
+        return self.current.serving.jwks
+
+
+class Token(Endpoint):
+    """The token endpoint (RFC 6749 section 3.2)."""
+
+    methods = (b"POST",)
+
+    def respond(self, request: IRequest, correlation_id: str) -> bytes:
+        call = TokenCall(correlation_id, peer_of(request.transport))
+        now = self.current.now()
+        try:
+            issued = self._issue(request, call, now)
+        except Refusal as refusal:
+            self.current.audit("token.refused", call.refused_facts(refusal))
+            raise
+        self.current.audit("token.issued", call.issued_facts(issued))
+        return answer(request, 200, issued.to_json())
+
+    def _issue(self, request: IRequest, call: TokenCall, now: datetime) -> TokenIssued:
+        serving = self.current.serving
+        content_type = request.getHeader(b"content-type")
+        body = request.content.read(MAX_BODY + 1)
+        if len(body) > MAX_BODY:
+            raise Refusal(reasons.REQUEST_TOO_LARGE)
+        form = Form.from_body(body, None if content_type is None else content_type.decode("latin-1"))
+        call.client_id = form.get("client_id")
+        if call.peer is not None:
+            call.judgement = call.peer.judgement_at(serving.judge, now)
+        has_authorization = request.getHeader(b"authorization") is not None
+        return serving.token_endpoint.answer(form, has_authorization, call.judgement, now)
+
+
+@attrs.define
+class TokenCall:
+    """What is known of a token request so far, for the audit log."""
+
+    correlation_id: str
+    peer: Peer | None
+    client_id: str | None = None
+    judgement: Judgement | None = None
+
+    def issued_facts(self, issued: TokenIssued) -> dict[str, Fact]:
+        """The token is named by its jti, never told."""
+        return {
+            **self._facts(),
+            "jti": issued.token.jti,
+            "scope": issued.grant.scope,
+            "audience": issued.token.audience,
+            "expires_at": issued.token.expires_at,
+            "bound_to": issued.token.x5t_s256,
+        }
+
+    def refused_facts(self, refusal: Refusal) -> dict[str, Fact]:
+        return {**self._facts(), "reason": refusal.reason.code, **refusal.facts}
+
+    def _facts(self) -> dict[str, Fact]:
+        facts: dict[str, Fact] = {"correlation_id": self.correlation_id, "client_id": self.client_id}
+        if self.peer is not None:
+            facts["listener"], facts["address"] = self.peer.listener, self.peer.address
+        if self.judgement is not None:
+            facts.update(self.judgement.facts)
+        return facts
+
+
+@attrs.define(slots=False, eq=False)
+class Routes(Resource):
+    """Finds the resource by its whole path, and says so where there is none."""
+
+    isLeaf: ClassVar[bool] = True
+
+    by_path: Mapping[bytes, Endpoint]
+    nothing: Endpoint
+
+    def __attrs_post_init__(self) -> None:
+        super().__init__()
+
+    def render(self, request: IRequest) -> bytes:
+        return self.by_path.get(request.path, self.nothing).render(request)
+
+
+class Nothing(Endpoint):
+    """The answer at every other path."""
+
+    methods = (b"GET", b"HEAD", b"POST")
+
+    def respond(self, request: IRequest, correlation_id: str) -> bytes:
+        raise Refusal(reasons.REQUEST_NOT_FOUND)
