@@ -1,13 +1,13 @@
 """The judge: whose certificate is this? One pure function for every way in which a certificate comes in.
 
-The judge reads a certificate, a snapshot of everything configured, and an instant. It does no I/O, so it may run
-inside a handshake; and since it alone turns certificates into identities, a direct connection, a forwarded
-certificate and ``mtlsd explain`` give the same answer with the same trace.
+The judge reads a certificate, a snapshot of everything configured, and an instant. It does no I/O, so it may
+run inside a handshake; and since it alone turns certificates into identities, a direct connection, a
+forwarded certificate and ``mtlsd explain`` give the same answer with the same trace.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Literal, Self
 
@@ -18,6 +18,7 @@ from mtlsd.clients.client import PKI, SELF_SIGNED, AuthMethod, Client, SubjectMe
 from mtlsd.clients.index import ClientIndex
 from mtlsd.errors import Fact, Reason, Refusal
 from mtlsd.pki.certificate import Certificate
+from mtlsd.pki.dn import DistinguishedName
 from mtlsd.pki.path import AnchorGroup, Path, PathValidator, check_path
 from mtlsd.pki.usage import check_client_usage, check_strength
 
@@ -63,8 +64,8 @@ class Identity:
     :ivar groups: the anchor groups that vouch for the certificate.
     :ivar valid_until: the first notAfter of the path.
     :ivar facts: the certificate's facts for the audit log, made once.
-    :ivar by_chain_as_sent: whether the chain as sent was looked at beside the path, so that another chain might
-        give another answer.
+    :ivar by_chain_as_sent: whether the chain as sent was looked at beside the path, so that another chain
+        might give another answer.
     """
 
     certificate: Certificate
@@ -116,7 +117,9 @@ class ListenerTrust:
         return tuple(
             group.name
             for group in self.groups
-            if any(anchor.key_sha256 == own.key_sha256 and anchor.subject == own.subject for own in group.anchors)
+            if any(
+                anchor.key_sha256 == own.key_sha256 and anchor.subject == own.subject for own in group.anchors
+            )
         )
 
 
@@ -176,14 +179,16 @@ class _Case:
         return self._identity(certificate, clients, groups, min(own.not_after for own in path.certificates))
 
     def _pinned(self, certificate: Certificate) -> Client | None:
-        """The client that pinned exactly this certificate; its times and its key are then all there is to check."""
+        """The client that pinned exactly this certificate. Its times and its key are all there is to check."""
         index = self.snapshot.clients
         client = index.by_pin(certificate.sha256, certificate.der)
         if client is None:
             if index.has_pins:
                 self._noted("pin", "a registered certificate", f"x5t#S256 {certificate.x5t_s256}")
             return None
-        self._passed("pin", "a registered certificate", f"x5t#S256 {certificate.x5t_s256} of {client.client_id}")
+        self._passed(
+            "pin", "a registered certificate", f"x5t#S256 {certificate.x5t_s256} of {client.client_id}"
+        )
         if client.disabled:
             raise Refusal(reasons.CLIENT_DISABLED, {"client_id": client.client_id})
         self._times(certificate)
@@ -192,7 +197,10 @@ class _Case:
 
     def _times(self, certificate: Certificate) -> None:
         """Validity is enforced for pinned certificates too (RFC 8705 leaves it open)."""
-        facts = {"not_before": certificate.not_before.isoformat(), "not_after": certificate.not_after.isoformat()}
+        facts = {
+            "not_before": certificate.not_before.isoformat(),
+            "not_after": certificate.not_after.isoformat(),
+        }
         if self.now < certificate.not_before:
             raise Refusal(reasons.CERTIFICATE_NOT_YET_VALID, facts)
         if self.now > certificate.not_after:
@@ -200,7 +208,7 @@ class _Case:
         self._passed("validity", "notBefore <= now <= notAfter", " to ".join(facts.values()))
 
     def _candidates(self, certificate: Certificate, trust: ListenerTrust) -> Iterator[tuple[str, Client]]:
-        """Whom the certificate's names would belong to, if the group vouched for it: look-ups alone, no scan."""
+        """Whom the certificate's names would belong to, if the group vouched for it: look-ups, no scan."""
         for group in trust.groups:
             for member, key in _names(certificate, self.snapshot.clients.subject_members):
                 client = self.snapshot.clients.by_subject(group.name, member, key)
@@ -212,7 +220,9 @@ class _Case:
             path = Path(tuple(map(Certificate.from_der, self.presented.path)))
         else:
             path = self._build_path(certificate, trust)
-        self._passed("path", "a path to a trust anchor", [own.subject.to_string() for own in path.certificates])
+        self._passed(
+            "path", "a path to a trust anchor", [own.subject.to_string() for own in path.certificates]
+        )
         check_path(path)
         self._passed("strength", "no MD5, SHA-1 or short key on the path", _strength(path))
         return path
@@ -228,8 +238,8 @@ class _Case:
     def _groups(
         self, path: Path, trust: ListenerTrust, candidates: Iterable[tuple[str, Client]]
     ) -> tuple[str, ...]:
-        """The groups that vouch: those that hold the path's anchor, and any other one whose client is meant and
-        whose own store finds a path too, as happens where CAs have signed each other.
+        """The groups that vouch: those that hold the path's anchor, and any other one whose client is meant
+        and whose own store finds a path too, as happens where CAs have signed each other.
         """
         groups = list(trust.vouching(path.anchor))
         for group in dict.fromkeys(name for name, _ in candidates):
@@ -251,7 +261,9 @@ class _Case:
         pinned: Client | None,
     ) -> Mapping[str, AuthMethod]:
         vouched = {client.client_id: client for group, client in candidates if group in groups}
-        enabled: dict[str, AuthMethod] = {name: PKI for name, client in vouched.items() if not client.disabled}
+        enabled: dict[str, AuthMethod] = {
+            name: PKI for name, client in vouched.items() if not client.disabled
+        }
         if pinned is not None:
             enabled[pinned.client_id] = SELF_SIGNED
         if enabled:
@@ -263,11 +275,13 @@ class _Case:
 
     def _unknown(self, certificate: Certificate, groups: tuple[str, ...]) -> dict[str, Fact]:
         facts: dict[str, Fact] = {"trust_anchors": groups, "seen": seen_names(certificate)}
-        backwards = certificate.subject.reversed().key
+        backwards = attrs.evolve(certificate.subject, rdns=certificate.subject.rdns[::-1]).key
         for group in groups:
             client = self.snapshot.clients.by_subject(group, "tls_client_auth_subject_dn", backwards)
             if client is not None and client.subject is not None:
-                facts["expected"] = f"{client.subject.text} (registered for {client.client_id} in reversed order)"
+                facts["expected"] = (
+                    f"{client.subject.text} (registered for {client.client_id} in reversed order)"
+                )
         return facts
 
     def _identity(
@@ -295,7 +309,7 @@ class _Case:
 
 def _names(
     certificate: Certificate, members: frozenset[SubjectMember]
-) -> Iterator[tuple[SubjectMember, object]]:
+) -> Iterator[tuple[SubjectMember, Hashable]]:
     """Every name of the certificate of a kind that any client is registered by."""
     if "tls_client_auth_subject_dn" in members:
         yield "tls_client_auth_subject_dn", certificate.subject.key
@@ -341,9 +355,9 @@ def match_client(identity: Identity, client: Client) -> Refusal | None:
     if client.subject is None:
         return _mismatch(reasons.PIN_MISMATCH, "one of the registered certificates", identity)
     expected = f"{client.subject.member} {client.subject.text}"
-    if client.subject.member == "tls_client_auth_subject_dn":
-        if client.subject.key == identity.certificate.subject.reversed().key:
-            expected += " (the certificate has it in reversed order)"
+    name = client.subject.name
+    if isinstance(name, DistinguishedName) and name.is_reversed_of(identity.certificate.subject):
+        expected += " (the certificate has it in reversed order)"
     if not set(client.trust_anchors) & set(identity.groups):
         expected += f", vouched for by {' or '.join(client.trust_anchors)}"
     return _mismatch(reasons.SUBJECT_MISMATCH, expected, identity)

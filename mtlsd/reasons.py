@@ -28,7 +28,9 @@ def _client(code: str, meaning: str, remedy: str) -> Reason:
     return Reason(code, "invalid_client", 401, 0, meaning, remedy)
 
 
-def _request(code: str, meaning: str, remedy: str, error: str = "invalid_request", status: int = 400) -> Reason:
+def _request(
+    code: str, meaning: str, remedy: str, error: str = "invalid_request", status: int = 400
+) -> Reason:
     return Reason(code, error, status, 0, meaning, remedy)
 
 

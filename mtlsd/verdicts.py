@@ -16,9 +16,9 @@ _Key = tuple[str, bytes, tuple[bytes, ...], bool]
 class Judge:
     """Judges by one snapshot, and remembers.
 
-    Only identities are remembered: whoever owns nothing but a public certificate of nobody's must not be able to
-    fill the memory, and a refusal should be looked at afresh. What is remembered ends with the first notAfter of
-    its path, and with the snapshot: a new snapshot comes with a new judge.
+    Only identities are remembered: whoever owns nothing but a public certificate of nobody's must not be able
+    to fill the memory, and a refusal should be looked at afresh. What is remembered ends with the first
+    notAfter of its path, and with the snapshot: a new snapshot comes with a new judge.
 
     :ivar max_entries: how many identities are remembered; the one found first is forgotten first.
     """

@@ -86,7 +86,9 @@ class Subject:
         if member == "tls_client_auth_subject_dn":
             name: DistinguishedName | SubjectAltName = DistinguishedName.from_string(text)
             if name.key is None:
-                raise ValueError("this name can never match a certificate: it is empty or has a prohibited character")
+                raise ValueError(
+                    "this name can never match a certificate: it is empty or has a prohibited character"
+                )
         else:
             name = SubjectAltName.from_registration(_SAN_KINDS[member], text)
         return cls(member, text, name)
@@ -138,7 +140,9 @@ class Client:
         values = _Reader(metadata, mistakes)
         for name in sorted(set(metadata) - MEMBERS):
             mistakes.unknown(name, MEMBERS)
-        client_id = values.text("client_id", _CLIENT_ID, "printable ASCII, at most 255 characters", required=True)
+        client_id = values.text(
+            "client_id", _CLIENT_ID, "printable ASCII, at most 255 characters", required=True
+        )
         pins = values.pins(certificates)
         subject = values.subject()
         method = values.method(subject, pins)
@@ -181,7 +185,9 @@ class Client:
             metadata["scope"] = " ".join(self.scope)
         if self.resources:
             metadata["resources"] = list(self.resources)
-        metadata["tls_client_certificate_bound_access_tokens"] = self.tls_client_certificate_bound_access_tokens
+        metadata["tls_client_certificate_bound_access_tokens"] = (
+            self.tls_client_certificate_bound_access_tokens
+        )
         if self.disabled:
             metadata["disabled"] = True
         return metadata
@@ -197,7 +203,9 @@ def _check_method(
     """What the method demands and forbids (R10, R12, R30)."""
     if method == PKI:
         if pins:
-            mistakes.add("jwks", "certificates are pinned only with self_signed_tls_client_auth", "Remove them.")
+            mistakes.add(
+                "jwks", "certificates are pinned only with self_signed_tls_client_auth", "Remove them."
+            )
         if not trust_anchors:
             mistakes.add(
                 "trust_anchors", "no trust anchor group may vouch for the client", "Name at least one group."
@@ -205,7 +213,9 @@ def _check_method(
         return
     if subject is not None:
         mistakes.add(
-            subject.member, "a self_signed_tls_client_auth client is known by its certificate", "Remove this key."
+            subject.member,
+            "a self_signed_tls_client_auth client is known by its certificate",
+            "Remove this key.",
         )
     if not pins:
         mistakes.add("jwks", "no certificate is registered", "Give certificate = FILE.pem, or jwks with x5c.")
@@ -261,12 +271,16 @@ class _Reader:
         supported = ", ".join(GRANT_TYPES)
         if "grant_types" not in self.metadata:
             return GRANT_TYPES
-        return self.strings("grant_types", GRANT_TYPES.__contains__, f"grant types that this server has: {supported}")
+        return self.strings(
+            "grant_types", GRANT_TYPES.__contains__, f"grant types that this server has: {supported}"
+        )
 
     def scope(self) -> tuple[str, ...]:
         value = self.metadata.get("scope", "")
         if not isinstance(value, str) or not all(map(is_scope_token, value.split())):
-            self.mistakes.add("scope", "is no scope", "It takes values separated by spaces (RFC 6749 section 3.3).")
+            self.mistakes.add(
+                "scope", "is no scope", "It takes values separated by spaces (RFC 6749 section 3.3)."
+            )
             return ()
         return tuple(dict.fromkeys(value.split()))
 
@@ -294,7 +308,9 @@ class _Reader:
             try:
                 pins += certificates_of_jwks(self.metadata["jwks"])
             except ValueError as error:
-                self.mistakes.add("jwks", str(error), "Register each certificate as a JWK with x5c (RFC 7517).")
+                self.mistakes.add(
+                    "jwks", str(error), "Register each certificate as a JWK with x5c (RFC 7517)."
+                )
         return tuple(dict.fromkeys(pins))
 
     def method(self, subject: Subject | None, pins: Sequence[bytes]) -> AuthMethod:

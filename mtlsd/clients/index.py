@@ -93,7 +93,9 @@ class _Builder:
         client = registration.client
         first = self.registrations.get(client.client_id)
         if first is not None:
-            self._conflict(registration, "client_id", f"is registered in {first.origin} too", "Choose another one.")
+            self._conflict(
+                registration, "client_id", f"is registered in {first.origin} too", "Choose another one."
+            )
             return
         self.registrations[client.client_id] = registration
         if client.subject is not None:

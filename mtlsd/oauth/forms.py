@@ -62,7 +62,7 @@ class Form:
 
 
 def _check_media_type(content_type: str | None) -> None:
-    """RFC 9110 section 8.3.1: the type without case, parameters after a semicolon; UTF-8 is the only charset."""
+    """RFC 9110 section 8.3.1: the type without case, then parameters; UTF-8 is the only charset."""
     if content_type == _MEDIA_TYPE:
         return
     media_type, _, parameters = (content_type or "").partition(";")
@@ -71,7 +71,9 @@ def _check_media_type(content_type: str | None) -> None:
     if parameters.strip():
         good = good and name.strip().lower() == "charset" and charset.strip().strip('"').lower() == "utf-8"
     if not good:
-        raise Refusal(reasons.REQUEST_CONTENT_TYPE, {"expected": _MEDIA_TYPE, "seen": _shown(content_type or "")})
+        raise Refusal(
+            reasons.REQUEST_CONTENT_TYPE, {"expected": _MEDIA_TYPE, "seen": _shown(content_type or "")}
+        )
 
 
 def _decode(encoded: bytes) -> str:

@@ -40,7 +40,9 @@ def client_credentials(client: Client, form: Form) -> Grant:
     :raises Refusal: `grant.unauthorized`, `scope.invalid` or `resource.invalid`.
     """
     if "client_credentials" not in client.grant_types:
-        raise Refusal(reasons.GRANT_UNAUTHORIZED, {"expected": client.grant_types, "seen": "client_credentials"})
+        raise Refusal(
+            reasons.GRANT_UNAUTHORIZED, {"expected": client.grant_types, "seen": "client_credentials"}
+        )
     return Grant(_scope(client, form.get("scope")), _resources(client, form.all("resource")))
 
 

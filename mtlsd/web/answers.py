@@ -12,7 +12,7 @@ from mtlsd.errors import Refusal
 
 _JSON = b"application/json"
 
-# What a caller may know, by OAuth error code (RFC 6749 section 5.2): never more than the class of the refusal.
+# What a caller may know, by OAuth error code (RFC 6749 section 5.2): never more than the refusal's class.
 _DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
     {
         "invalid_client": "Client authentication failed.",
