@@ -1,0 +1,68 @@
+"""Signed JSON Web Tokens, with all that does not change prepared once (RFC 7519, RFC 9068)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from mtlsd.jose import b64
+from mtlsd.jose.signer import Signer
+
+_PER_TOKEN = frozenset({"iat", "exp", "jti"})
+_encode_json: Callable[[object], str] = json.JSONEncoder(
+    ensure_ascii=True, allow_nan=False, separators=(",", ":")
+).encode
+
+
+@attrs.frozen
+class PreparedToken:
+    """A JWT that lacks only ``iat``, ``exp`` and ``jti``.
+
+    The claims that do not change are written and encoded once. base64url turns three bytes into four
+    characters, so what is encoded ahead is cut at a multiple of three bytes; up to two bytes remain for the
+    part that each token has of its own. Claims never pass through a format string: no value of theirs can
+    change what a token says.
+
+    :ivar signer: what signs the tokens.
+    :ivar prefix: the encoded header, a dot, and the beginning of the encoded claims.
+    :ivar rest: the bytes of the claims that are still to be encoded, up to and with ``"iat":``.
+    """
+
+    signer: Signer
+    prefix: bytes = attrs.field(repr=False)
+    rest: bytes = attrs.field(repr=False)
+
+    @classmethod
+    def from_claims(
+        cls, claims: Mapping[str, object], signer: Signer, *, typ: str = "at+jwt"
+    ) -> PreparedToken:
+        """
+        :param claims: the claims that do not change, as values that JSON can hold: ``iss``, ``sub``, ``aud``,
+            ``client_id``, ``scope``, ``cnf`` and so on.
+        :param typ: the ``typ`` of the header; ``at+jwt`` is RFC 9068's (R66).
+        :raises ValueError: when a claim is one of the three that each token has of its own, or no JSON value.
+        """
+        if repeated := _PER_TOKEN & claims.keys():
+            raise ValueError(f"each token has its own {', '.join(sorted(repeated))}")
+        try:
+            fixed = _encode_json(dict(claims))[:-1]
+        except (TypeError, RecursionError) as error:
+            raise ValueError(f"a claim is no JSON value: {error}") from None
+        head = f'{fixed}{"," if claims else ""}"iat":'.encode("ascii")
+        header = _encode_json({"alg": signer.alg, "typ": typ, "kid": signer.kid}).encode("ascii")
+        ahead = len(head) - len(head) % 3
+        return cls(signer, b64.encode(header) + b"." + b64.encode(head[:ahead]), head[ahead:])
+
+    def issue(self, iat: int, exp: int, jti: str) -> str:
+        """One token in the compact serialization (RFC 7515 section 7.1).
+
+        :param iat: when it is issued, in whole seconds since 1970 in UTC.
+        :param exp: when it ends, likewise.
+        :param jti: its identifier, never used before.
+        :raises Refusal: ``signer.unavailable`` when the key cannot sign.
+        """
+        tail = b'%b%d,"exp":%d,"jti":%b}' % (self.rest, iat, exp, _encode_json(jti).encode("ascii"))
+        signing_input = self.prefix + b64.encode(tail)
+        return (signing_input + b"." + b64.encode(self.signer.sign(signing_input))).decode("ascii")
