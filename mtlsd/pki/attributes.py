@@ -1,8 +1,8 @@
 """The attribute types that names use: their object identifiers, their keywords, and how they compare.
 
-RFC 4519 and X.520 (2.5.4), RFC 4524, PKCS #9, RFC 3739 (personal data), and the jurisdiction of
-incorporation of the CA/Browser Forum. RFC 4514 §3 asks for nine keywords; the others are what OpenSSL, Windows,
-Java, NSS, GnuTLS and browsers print.
+RFC 4519 and X.520 (2.5.4), RFC 4524, PKCS #9, RFC 3739 (personal data), and the jurisdiction of incorporation
+of the CA/Browser Forum. RFC 4514 §3 asks for nine keywords; the others are what OpenSSL, Windows, Java, NSS,
+GnuTLS and browsers print.
 """
 
 from __future__ import annotations

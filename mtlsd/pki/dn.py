@@ -112,10 +112,8 @@ class DistinguishedName:
         :raises ValueError: where it is no name, or one that could never match; the message has the token,
             its position and the remedy.
         """
-        levels = [
-            RelativeDistinguishedName(tuple(_written(token) for token in level))
-            for level in rfc4514.parse(text)
-        ]
+        tokens = rfc4514.parse(text)
+        levels = [RelativeDistinguishedName(tuple(_written(token) for token in level)) for level in tokens]
         for level in levels:
             if level.key is None:
                 raise ValueError(
@@ -160,7 +158,7 @@ class DistinguishedName:
         return not self.matches(other) and self.matches(attrs.evolve(other, rdns=other.rdns[::-1]))
 
     def to_string(self) -> str:
-        """RFC 4514, safe to print: control and format characters are escaped. It reads back as the same name."""
+        """RFC 4514, and safe to print: whatever does not print is escaped. It reads back as the same name."""
         return ",".join(rdn.to_string() for rdn in reversed(self.rdns))
 
     def __str__(self) -> str:
@@ -183,8 +181,8 @@ def _written(token: rfc4514.Token) -> AttributeTypeAndValue:
     attribute = AttributeTypeAndValue(token.oid, token.value)
     if attribute.key is None:
         raise token.mistake(
-            "its value can never match: it is only spaces, or has a control character, one that RFC 4518 prohibits"
-            " (such as an emoji), or one beyond ASCII in an attribute that is ASCII only",
-            "Register another name of the certificate, such as one of its subjectAltNames, or pin the certificate.",
+            "its value can never match: it is only spaces, has a character that RFC 4518 prohibits (controls,"
+            " emoji and the like), or one beyond ASCII where the attribute is ASCII only",
+            "Register another name that the certificate has, or pin the certificate.",
         )
     return attribute

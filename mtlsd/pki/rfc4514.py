@@ -1,8 +1,8 @@
 r"""Reading the string form of names (RFC 4514 §3), as people really paste it.
 
-Beyond the RFC it takes spaces around ``,``, ``+`` and ``=``, quoted values (RFC 2253 §4), ``OID.`` before a dotted
-type, more keywords than nine, and ``subject=`` in front, which openssl prints. What could be read in two ways is
-refused: semicolons, unescaped quotes and control characters, and openssl's ``/C=../O=..``.
+Beyond the RFC it takes spaces around ``,``, ``+`` and ``=``, quoted values (RFC 2253 §4), ``OID.`` before a
+dotted type, more keywords than nine, and ``subject=`` in front, which openssl prints. What could be read in
+two ways is refused: semicolons, unescaped quotes and control characters, and openssl's ``/C=../O=..``.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import attrs
 
 from mtlsd.pki import der
 from mtlsd.pki.attributes import BY_KEYWORD
+from mtlsd.pki.printable import printable
 
 _MOST_CHARACTERS: Final = 16384
 _SHOWN_CHARACTERS: Final = 40
 
 _LABEL: Final = re.compile(r" *subject *[=:](?= *[\w.]+ *=)", re.IGNORECASE)
 _ONELINE: Final = re.compile(r"(?: *subject *[=:])? */ *[\w.]+ *=", re.IGNORECASE)
-_TYPE: Final = re.compile(r" *([^=,+;]*?) *(=|(?=[,+;])|$) *")
+_TYPE: Final = re.compile(r" *([^=,+;]*)(=?) *")
 _OID: Final = re.compile(
     r"(?:OID\.)?((?:[01]\.[1-3]?[0-9]|2\.(?:0|[1-9][0-9]*))(?:\.(?:0|[1-9][0-9]*))*)", re.I
 )
@@ -36,7 +37,7 @@ _REMEDIES: Final = {
     "<": "Write it as \\<.",
     ">": "Write it as \\>.",
     '"': 'Put the quotes around the whole value, or write a quote of the value as \\".',
-    "\\": 'After a backslash comes one of ,+"\\<>;=# or a space, or two hexadecimal digits; write itself as \\\\.',
+    "\\": 'After a backslash come two hexadecimal digits, a space or one of ,+"\\<>;=#.',
 }
 _ONELINE_REMEDY: Final = "Print the subject with: openssl x509 -noout -subject -nameopt RFC2253 -in FILE"
 
@@ -66,11 +67,11 @@ def parse(text: str) -> tuple[tuple[Token, ...], ...]:
     :raises ValueError: where it is no name; the message has the token, its position and the remedy.
     """
     _check_whole(text)
+    text = _without_line_end(text)
     label = _LABEL.match(text)
     position = label.end() if label else 0
     levels: list[tuple[Token, ...]] = []
     level: tuple[Token, ...] = ()
-    text = text.rstrip(" \r\n")
     while True:
         token, position = _attribute(text, position)
         level = (*level, token)
@@ -93,17 +94,22 @@ def _check_whole(text: str) -> None:
         raise _mistake(text, 0, "slashes separate it, as in openssl's old form", _ONELINE_REMEDY)
     for position, character in enumerate(text):
         if "\ud800" <= character <= "\udfff":
-            raise _mistake(
-                character, position, "half of a surrogate pair is no character", "Write the character."
-            )
+            raise _mistake(character, position, "this is half of a character", "Write it whole.")
+
+
+def _without_line_end(text: str) -> str:
+    """Without the line break, and what follows it, that copying took along. A space before may be escaped."""
+    end = len(text.rstrip(" \t\r\n"))
+    while end < len(text) and text[end] not in "\r\n":
+        end += 1
+    return text[:end]
 
 
 def _attribute(text: str, start: int) -> tuple[Token, int]:
     """The attribute that begins at `start`, and where the separator after it or the end is."""
     match = _TYPE.match(text, start)
-    if match is None:  # a line break, which no value before has taken
-        raise _mistake(text[start:], start, "this is no attribute", "Write the name on one line.")
-    written, position = match[1], match.end()
+    assert match is not None  # every part of it may be absent
+    written, position = match[1].rstrip(" "), match.end()
     if match[2] != "=":
         raise _mistake(
             written,
@@ -143,7 +149,7 @@ def _object_identifier(written: str, position: int) -> str:
 def _hexadecimal(text: str, start: int) -> tuple[str | bytes, int]:
     """A value in its encoding, ``#`` and hexadecimal digits (RFC 4514 §2.4)."""
     match = _HEX.match(text, start)
-    assert match is not None  # noqa: S101 - the caller has seen the number sign
+    assert match is not None  # the caller has seen the number sign
     try:
         element = der.element(bytes.fromhex(match[1]))
         value = der.text_of(element)
@@ -161,9 +167,7 @@ def _quoted(text: str, start: int) -> tuple[str, int]:
     """A value in quotation marks (RFC 2253 §4)."""
     match = _QUOTED.match(text, start)
     if match is None:
-        raise _mistake(
-            text[start:], start, "the quotation mark is never closed", 'Close it, or write it as \\".'
-        )
+        raise _mistake(text[start:], start, "the quote is never closed", 'Close it, or write it as \\".')
     value, end, _ = _pieces(text, start + 1, match.end() - 1, _PIECE_IN_QUOTES)
     if end != match.end() - 1:
         raise _unreadable(text, end)
@@ -213,7 +217,9 @@ def _end(text: str, position: int) -> int:
 def _unreadable(text: str, position: int) -> ValueError:
     """What stands at `position` cannot be read."""
     token = text[position : position + (3 if text[position] == "\\" else 1)]
-    remedy = _REMEDIES.get(text[position], "Put a comma before it, or escape each octet of it as \\hh.")
+    remedy = _REMEDIES.get(text[position], "Put a comma before it.")
+    if not text[position].isprintable():
+        remedy = f"Leave it out, or write it as {printable(text[position])}."
     return _mistake(token, position, "this cannot stand here", remedy)
 
 

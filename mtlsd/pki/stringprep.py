@@ -1,11 +1,11 @@
 """Preparing strings for comparison (RFC 4518).
 
-The steps are transcode (done by whoever read the string), map, normalize, prohibit, check bidi (nothing to do,
-§2.5) and insignificant space handling. Characters are those of Unicode 3.2, as the RFC says: one assigned later is
-prohibited, so a comparison cannot change with the Python that runs it.
+The steps are transcode (done by whoever read the string), map, normalize, prohibit, check bidi (nothing to
+do, §2.5) and insignificant space handling. Characters are those of Unicode 3.2, as the RFC says: one assigned
+later is prohibited, so a comparison cannot change with the Python that runs it.
 
 In one thing this is stricter than the RFC. It maps control characters to nothing, which makes ``adm\\0in``
-equal ``admin``; here those that are not white space are prohibited.
+equal ``admin``; here those that are no white space are prohibited.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def prepare(text: str) -> str | None:
 
 
 def _is_prohibited(character: str) -> bool:
-    """RFC 4518 §2.4: unassigned, private use, surrogates, and REPLACEMENT CHARACTER; and controls (see above).
+    """RFC 4518 §2.4: unassigned, private use, surrogates, REPLACEMENT CHARACTER; and controls (see above).
 
     What changes display (RFC 3454 table C.8) does not get here: it is mapped or normalized away before.
     """
