@@ -62,7 +62,7 @@ class Listener:
     """One listener, with one policy for everybody who connects to it.
 
     :ivar endpoint: a Twisted server endpoint string, without TLS.
-    :ivar groups: the trust anchor groups that may vouch for clients here; empty where no certificate is asked for.
+    :ivar groups: the trust anchor groups that may vouch for clients here.
     :ivar public_url: scheme, host and port under which clients reach the listener, without a final slash.
     """
 

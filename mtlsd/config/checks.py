@@ -1,0 +1,94 @@
+"""What no table alone can tell: how listeners, trust anchors and clients go together."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import combinations
+
+import attrs
+
+from mtlsd.clients.client import PKI
+from mtlsd.clients.index import Registration
+from mtlsd.config.anchors import note_namesakes
+from mtlsd.config.endpoints import Place
+from mtlsd.config.listeners import unknown_group
+from mtlsd.config.model import Listener
+from mtlsd.config.notes import Notes
+from mtlsd.config.read import ClientEntry
+from mtlsd.config.text import key_path
+from mtlsd.config.urls import origin_of
+from mtlsd.pki.path import AnchorGroup
+
+
+@attrs.frozen
+class Known:
+    """A client of a file, and where to note what is wrong with it."""
+
+    registration: Registration
+    notes: Notes
+
+
+def check_places(places: Sequence[tuple[str, Place, Notes]]) -> None:
+    """No two listeners at one place."""
+    for (first, place, _), (_, other, notes) in combinations(places, 2):
+        if place.collides_with(other):
+            remedy = "Give each listener a port, path or socket name of its own."
+            notes.add("endpoint", f"listener {first} listens there too", remedy)
+
+
+def check_groups_of_clients(clients: Sequence[ClientEntry], groups: Collection[str]) -> None:
+    """Every group that a client names exists. Clients with other mistakes are looked at too."""
+    for entry in clients:
+        names = entry.metadata.get("trust_anchors")
+        for index, name in enumerate(names if isinstance(names, list) else ()):
+            if isinstance(name, str) and name not in groups:
+                entry.notes.add(key_path("trust_anchors", index), *unknown_group(name, groups))
+
+
+def check_served(listeners: Sequence[Listener], issuer: str, notes: Notes) -> None:
+    """Tokens are served, and what resource servers need to check them."""
+    served = {name for listener in listeners for name in listener.serves}
+    if "token" not in served:
+        remedy = 'Add serves = ["token"] to a listener that asks for certificates.'
+        notes.add("listener", "no listener serves the token endpoint", remedy)
+    for name in ("metadata", "jwks"):
+        if name not in served:
+            remedy = f'Add "{name}" to serves of a listener, or hand it to resource servers in another way.'
+            notes.warn("listener", f"no listener serves {name}", remedy)
+    places = [listener.public_url for listener in listeners if "metadata" in listener.serves]
+    if places and origin_of(issuer) not in places:
+        remedy = (
+            f"Serve metadata there; it is served at {', '.join(places)}. Or correct public_url or issuer."
+        )
+        notes.warn("issuer", "no listener that serves metadata is reached there (RFC 8414 section 3)", remedy)
+
+
+def check_trust(
+    listeners: Sequence[tuple[Listener, Notes]], groups: Sequence[tuple[AnchorGroup, Notes]], pins: bool
+) -> None:
+    """Anchors are where they are needed.
+
+    :param pins: whether a client of a file has pinned certificates.
+    """
+    for listener, notes in listeners:
+        note_namesakes(listener.groups, notes)
+        if listener.asks_for_certificate and not listener.groups and not pins:
+            remedy = "Add [[trust_anchors]], or a client with a pinned certificate, here or in the store."
+            notes.warn("client_certificate", "no certificate can be accepted here", remedy)
+    used = {group.name for listener, _ in listeners for group in listener.groups}
+    for group, notes in groups:
+        if group.name not in used:
+            remedy = "Name it in trust_anchors of a listener that asks for certificates, or remove it."
+            notes.warn("", "no listener trusts this group", remedy)
+
+
+def check_reachable(clients: Sequence[Known], listeners: Sequence[Listener]) -> None:
+    """For every client that a CA vouches for there is a listener where it can get a token."""
+    trusted = {
+        group.name for listener in listeners if "token" in listener.serves for group in listener.groups
+    }
+    for known in clients:
+        client = known.registration.client
+        if client.token_endpoint_auth_method == PKI and trusted.isdisjoint(client.trust_anchors):
+            remedy = "Name one of its groups in trust_anchors of a listener that serves the token endpoint."
+            known.notes.add("trust_anchors", "no listener with a token endpoint trusts any of them", remedy)

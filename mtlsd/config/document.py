@@ -1,0 +1,114 @@
+"""What an operator may write into the configuration file: one class a table, one attribute a key.
+
+`docs/configuration.md` says what each key means, and a test holds the two together. Bounds stand in the
+types, so that a value of these classes is one that mtlsd can run with; what needs files or other tables is
+checked later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any
+
+import attrs
+
+from mtlsd.config.model import ClientCertificate, RefuseIn, Served, SigningAlgorithm
+
+
+@attrs.frozen
+class Between:
+    """Bounds of an integer, both inclusive."""
+
+    lowest: int
+    highest: int
+
+
+Seconds = Annotated[int, Between(1, 3600)]
+
+
+@attrs.frozen
+class LimitsTable:
+    """`[listener.limits]`"""
+
+    connections: Annotated[int, Between(1, 1_000_000)] = 4096
+    connections_per_address: Annotated[int, Between(1, 1_000_000)] = 512
+    handshake_seconds: Seconds = 10
+    request_seconds: Seconds = 10
+    keepalive_seconds: Seconds = 60
+    header_bytes: Annotated[int, Between(1024, 1_048_576)] = 16_384
+    body_bytes: Annotated[int, Between(1024, 16_777_216)] = 65_536
+
+
+@attrs.frozen
+class ListenerTable:
+    """`[[listener]]`"""
+
+    name: str
+    endpoint: str
+    certificate: str
+    key: str
+    client_certificate: ClientCertificate
+    serves: tuple[Served, ...]
+    refuse_in: RefuseIn | None = None
+    trust_anchors: tuple[str, ...] | None = None
+    x509_strict: bool | None = None
+    public_url: str | None = None
+    limits: LimitsTable = LimitsTable()
+
+
+@attrs.frozen
+class TrustAnchorsTable:
+    """`[[trust_anchors]]`"""
+
+    name: str
+    certificates: tuple[str, ...]
+    intermediates: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class TokensTable:
+    """`[tokens]`"""
+
+    access_token_seconds: Annotated[int, Between(1, 86_400)] = 300
+    signing_keys: str = "keys/"
+    signing_algorithm: SigningAlgorithm = "ES256"
+    audience: str | None = None
+
+
+@attrs.frozen
+class StoreTable:
+    """`[store]`"""
+
+    url: str = "sqlite:mtlsd.db"
+
+
+@attrs.frozen
+class AuditTable:
+    """`[audit]`"""
+
+    file: str = "-"
+
+
+@attrs.frozen
+class TopTable:
+    """The keys above the first table."""
+
+    issuer: str
+    drain_seconds: Seconds = 10
+
+
+@attrs.frozen
+class CertificateKeys:
+    """The keys of `[[client]]` that name files; all others are client metadata (RFC 7591)."""
+
+    certificate: str | None = None
+    certificates: tuple[str, ...] = ()
+
+
+ARRAYS: Mapping[str, type[Any]] = MappingProxyType(
+    {"listener": ListenerTable, "trust_anchors": TrustAnchorsTable, "client": CertificateKeys}
+)
+TABLES: Mapping[str, type[Any]] = MappingProxyType(
+    {"tokens": TokensTable, "store": StoreTable, "audit": AuditTable}
+)

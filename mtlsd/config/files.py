@@ -1,0 +1,135 @@
+"""Reading the files that a configuration names."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import attrs
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from mtlsd.config.model import PrivateKey
+from mtlsd.config.notes import Notes
+from mtlsd.config.pem import certificate_blocks
+from mtlsd.config.text import shown
+from mtlsd.errors import Refusal
+from mtlsd.pki.certificate import Certificate
+
+# Far more than any bundle of certificates has, and little enough for a mistake such as /dev/zero
+LARGEST_FILE = 16 * 1024 * 1024
+
+
+@attrs.frozen
+class Unreadable(Exception):
+    """A file cannot be read; `str` of it follows the file's name in a sentence."""
+
+    message: str
+    remedy: str
+
+
+def read_file(path: Path, *, regular: bool = True) -> tuple[bytes, os.stat_result]:
+    """The file's content, and whose it is.
+
+    :raises Unreadable: saying why not.
+    """
+    try:
+        # Without O_NONBLOCK a pipe would hold up the whole daemon
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_NONBLOCK if regular else 0))
+    except (OSError, ValueError) as error:
+        raise _unreadable(error) from error
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if regular and not stat.S_ISREG(status.st_mode):
+            raise Unreadable("is not a regular file", "Name a file.")
+        try:
+            content = file.read(LARGEST_FILE + 1)
+        except OSError as error:
+            raise _unreadable(error) from error
+    if len(content) > LARGEST_FILE:
+        raise Unreadable(f"is larger than {LARGEST_FILE} bytes", "Name another file.")
+    return content, status
+
+
+def _unreadable(error: OSError | ValueError) -> Unreadable:
+    match error:
+        case FileNotFoundError():
+            return Unreadable(
+                "does not exist", "Relative names start at the directory of the file that has them."
+            )
+        case PermissionError():
+            return Unreadable("may not be read", "Let the user that mtlsd runs as read it.")
+        case OSError():
+            return Unreadable(f"cannot be read: {os.strerror(error.errno or 0)}", "Name a readable file.")
+    return Unreadable("is no file name", "Name a file.")
+
+
+@attrs.frozen
+class Files:
+    """Reads the files named in one table.
+
+    :ivar directory: where relative names start.
+    """
+
+    directory: Path
+    notes: Notes
+
+    def certificates(self, key: str, name: str) -> tuple[Certificate, ...]:
+        """All certificates of a PEM file, in its order; none when something is wrong, which is noted."""
+        content = self._content(key, name)
+        if content is None:
+            return ()
+        try:
+            blocks = certificate_blocks(content[0])
+        except ValueError as error:
+            self._add(key, name, str(error), "Give certificates in PEM: -----BEGIN CERTIFICATE-----.")
+            return ()
+        found = (self._certificate(key, name, index, der) for index, der in enumerate(blocks, 1))
+        return tuple(certificate for certificate in found if certificate is not None)
+
+    def private_key(self, key: str, name: str) -> PrivateKey | None:
+        """The private key of a PEM file; None when something is wrong, which is noted."""
+        content = self._content(key, name)
+        if content is None:
+            return None
+        self._check_permissions(key, name, content[1])
+        try:
+            private_key = load_pem_private_key(content[0], None)
+        except TypeError:
+            self._add(key, name, "is encrypted", "Decrypt it: (umask 077; openssl pkey -in OLD -out NEW).")
+        except (ValueError, UnsupportedAlgorithm):
+            remedy = "Give the key in PEM: -----BEGIN PRIVATE KEY-----."
+            self._add(key, name, "has no private key that can be read", remedy)
+        else:
+            if isinstance(private_key, PrivateKey):
+                return private_key
+            self._add(
+                key, name, "has a key of a kind that is not for TLS servers", "Use EC P-256, RSA or Ed25519."
+            )
+        return None
+
+    def _content(self, key: str, name: str) -> tuple[bytes, os.stat_result] | None:
+        try:
+            return read_file(self.directory / name)
+        except Unreadable as error:
+            self._add(key, name, error.message, error.remedy)
+            return None
+
+    def _certificate(self, key: str, name: str, index: int, der: bytes) -> Certificate | None:
+        try:
+            return Certificate.from_der(der)
+        except Refusal as refusal:
+            detail = str(refusal.facts.get("detail", refusal.reason.meaning))
+            self._add(key, name, f"certificate {index} cannot be read: {detail}", "Have it issued again.")
+            return None
+
+    def _check_permissions(self, key: str, name: str, status: os.stat_result) -> None:
+        if status.st_mode & (stat.S_IRWXO | stat.S_IWGRP):
+            self._add(key, name, "is open to other users", "chmod 600 it, and make a new key.")
+        elif status.st_mode & stat.S_IRGRP and status.st_uid != 0:
+            # root:mtlsd 0640 is how a key is lent to a service; a service's own key needs no group
+            self._add(key, name, "may be read by its group", "chmod 600 it.", fatal=False)
+
+    def _add(self, key: str, name: str, message: str, remedy: str, *, fatal: bool = True) -> None:
+        self.notes.add(key, f"{shown(name)} {message}", remedy, fatal=fatal)

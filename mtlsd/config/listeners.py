@@ -1,0 +1,133 @@
+"""From `[[listener]]` to a Listener."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+import attrs
+
+from mtlsd.config.document import ListenerTable
+from mtlsd.config.endpoints import CheckEndpoint, Place
+from mtlsd.config.model import Limits, Listener
+from mtlsd.config.notes import Notes
+from mtlsd.config.read import Entry
+from mtlsd.config.server_certificate import check_hosts, load_credential
+from mtlsd.config.text import key_path, shown, suggestion
+from mtlsd.config.urls import check_public_url, host_of, origin_of, with_port
+from mtlsd.pki.path import AnchorGroup
+
+
+@attrs.frozen
+class Surroundings:
+    """What a listener is built with beside its own table.
+
+    :ivar issuer: empty when it has a mistake itself.
+    :ivar alone: whether there is no other listener.
+    """
+
+    directory: Path
+    issuer: str
+    groups: Mapping[str, AnchorGroup]
+    alone: bool
+    now: datetime
+    check_endpoint: CheckEndpoint
+
+
+def load_listener(entry: Entry[ListenerTable], around: Surroundings) -> tuple[Listener | None, Place | None]:
+    """The listener, and where it listens; None for what has mistakes, which are noted."""
+    table, notes = entry.table, entry.notes
+    _check_contradictions(table, notes)
+    credential = load_credential(table.certificate, table.key, around.directory, around.now, notes)
+    place = _place(table.endpoint, around.check_endpoint, notes)
+    public_url = _public_url(table, place, around, notes)
+    groups = _groups(table, around.groups, notes)
+    if credential is None:
+        return None, place
+    hosts = {host_of(url) for url in (public_url, _issuer_here(around.issuer, public_url)) if url}
+    check_hosts(credential.chain[0], sorted(hosts), notes)
+    listener = Listener(
+        name=table.name,
+        endpoint=table.endpoint,
+        credential=credential,
+        client_certificate=table.client_certificate,
+        refuse_in=table.refuse_in or ("handshake" if table.client_certificate == "required" else "response"),
+        serves=tuple(dict.fromkeys(table.serves)),
+        groups=groups,
+        x509_strict=table.x509_strict is not False,
+        limits=Limits(**attrs.asdict(table.limits)),
+        public_url=public_url,
+    )
+    return listener, place
+
+
+def _check_contradictions(table: ListenerTable, notes: Notes) -> None:
+    if not table.serves:
+        notes.add("serves", "is empty", 'Say what it is for, such as serves = ["token"].')
+    if table.x509_strict is False:
+        remedy = "Set it to true again when the old PKI is gone."
+        notes.warn("x509_strict", "is false: certificates that break rules of RFC 5280 are accepted", remedy)
+    if table.client_certificate != "none":
+        return
+    for key in ("refuse_in", "trust_anchors", "x509_strict"):
+        if getattr(table, key) is not None:
+            remedy = "Remove it, or ask for certificates: client_certificate."
+            notes.add(key, "means nothing on a listener that asks for no certificate", remedy)
+    if "token" in table.serves:
+        remedy = 'Serve it on a listener with client_certificate = "required" or "optional".'
+        notes.add("serves", '"token" needs client certificates, with which clients authenticate', remedy)
+
+
+def _place(endpoint: str, check_endpoint: CheckEndpoint, notes: Notes) -> Place | None:
+    try:
+        return Place.from_string(endpoint, check_endpoint)
+    except ValueError as error:
+        remedy = "Take a Twisted endpoint string: tcp:8443, systemd:domain=INET:name=mtls."
+        notes.add("endpoint", f"{shown(endpoint)} {error}", remedy)
+        return None
+
+
+def _public_url(table: ListenerTable, place: Place | None, around: Surroundings, notes: Notes) -> str:
+    """Where clients find it; the empty string when that cannot be said."""
+    if table.public_url is not None:
+        url = table.public_url.removesuffix("/")
+        try:
+            check_public_url(url)
+        except ValueError as error:
+            remedy = 'Take scheme, host and port: "https://mtls.example.com:8443".'
+            notes.add("public_url", f"{shown(table.public_url)} {error}", remedy)
+        return url
+    if not around.issuer:
+        return ""
+    if around.alone:
+        return origin_of(around.issuer)
+    if place is None or not place.port:
+        if place is not None:
+            remedy = 'Say how clients reach it: public_url = "https://mtls.example.com:8443".'
+            notes.add("public_url", "is missing, and the endpoint does not tell the port", remedy)
+        return ""
+    return with_port(around.issuer, place.port)
+
+
+def _issuer_here(issuer: str, public_url: str) -> str:
+    """The issuer, when this is the listener where clients look for its metadata."""
+    return issuer if issuer and origin_of(issuer) == public_url else ""
+
+
+def _groups(table: ListenerTable, known: Mapping[str, AnchorGroup], notes: Notes) -> tuple[AnchorGroup, ...]:
+    """Those that are named, or all."""
+    if table.client_certificate == "none":
+        return ()
+    names = tuple(known) if table.trust_anchors is None else tuple(dict.fromkeys(table.trust_anchors))
+    for index, name in enumerate(table.trust_anchors or ()):
+        if name not in known:
+            notes.add(key_path("trust_anchors", index), *unknown_group(name, known))
+    return tuple(known[name] for name in names if name in known)
+
+
+def unknown_group(name: str, known: Iterable[str]) -> tuple[str, str]:
+    """Message and remedy for the name of a trust anchor group that there is not."""
+    names = list(known)
+    others = f"There are: {', '.join(names)}." if names else "Add it as [[trust_anchors]]."
+    return f"{shown(name)} is no trust anchor group", suggestion(name, names) or others

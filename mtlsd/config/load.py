@@ -1,0 +1,155 @@
+"""Reading a whole configuration: `mtlsd run`, `mtlsd check` and a reload come here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import attrs
+
+from mtlsd.clients.index import ClientIndex
+from mtlsd.config.anchors import load_groups
+from mtlsd.config.checks import (
+    Known,
+    check_groups_of_clients,
+    check_places,
+    check_reachable,
+    check_served,
+    check_trust,
+)
+from mtlsd.config.endpoints import CheckEndpoint, check_plugin
+from mtlsd.config.listeners import Surroundings, load_listener
+from mtlsd.config.model import Config, Listener, Loaded, Tokens
+from mtlsd.config.notes import Notes
+from mtlsd.config.outputs import audit_file, signing_keys, store_file
+from mtlsd.config.read import Document, read_document
+from mtlsd.config.registrations import load_registration
+from mtlsd.config.text import check_names, shown
+from mtlsd.config.urls import check_issuer
+from mtlsd.errors import ConfigError
+from mtlsd.pki.path import AnchorGroup
+
+
+def load(path: Path, now: datetime, check_endpoint: CheckEndpoint = check_plugin) -> Loaded:
+    """Read a configuration file and everything that it names.
+
+    :param now: aware; certificates are checked for it.
+    :param check_endpoint: raises ValueError for a kind of endpoint that there is not.
+    :raises ConfigError: with every mistake and every warning, in the order of the file.
+    """
+    notes = Notes(path.name)
+    document = read_document(path, notes)
+    config = None if document is None else _Loader(document, path, now, check_endpoint, notes).config()
+    if config is None or notes.fatal:
+        raise ConfigError(tuple(notes.found))
+    return Loaded(config, tuple(notes.found))
+
+
+@attrs.frozen
+class _Loader:
+    document: Document
+    path: Path
+    now: datetime
+    check_endpoint: CheckEndpoint
+    notes: Notes
+
+    def config(self) -> Config | None:
+        """The configuration; None, or one not to be used, when there are fatal notes."""
+        issuer = self._issuer()
+        groups = load_groups(self.document.trust_anchors, self.path.parent, self.now)
+        listeners = self._listeners(issuer, groups)
+        check_groups_of_clients(self.document.clients, groups)
+        clients = self._clients()
+        index = self._index(clients)
+        self._check_together(issuer, listeners, groups, clients)
+        outputs = self._outputs(issuer)
+        if self.document.top is None or index is None:
+            return None
+        return Config(
+            path=self.path,
+            issuer=issuer,
+            listeners=tuple(listener for listener, _ in listeners),
+            groups=tuple(groups.values()),
+            drain_seconds=self.document.top.drain_seconds,
+            registrations=tuple(known.registration for known in clients),
+            clients=index,
+            tokens=outputs.tokens,
+            store=outputs.store,
+            audit=outputs.audit,
+        )
+
+    def _issuer(self) -> str:
+        """The issuer, or the empty string when it has a mistake."""
+        if self.document.top is None:
+            return ""
+        issuer = self.document.top.issuer
+        try:
+            check_issuer(issuer)
+        except ValueError as error:
+            remedy = 'Take an https URL without query, fragment and final slash: "https://as.example.com".'
+            self.notes.add("issuer", f"{shown(issuer)} {error}", remedy)
+            return ""
+        return issuer
+
+    def _listeners(self, issuer: str, groups: Mapping[str, AnchorGroup]) -> list[tuple[Listener, Notes]]:
+        entries = self.document.listeners
+        if not entries and self.document.complete:
+            self.notes.add("listener", "there is no listener", "See docs/configuration.md.")
+        check_names((entry.table.name, entry.notes) for entry in entries)
+        around = Surroundings(
+            self.path.parent, issuer, groups, len(entries) == 1, self.now, self.check_endpoint
+        )
+        loaded = [(entry, *load_listener(entry, around)) for entry in entries]
+        check_places(
+            [(entry.table.name, place, entry.notes) for entry, _, place in loaded if place is not None]
+        )
+        return [(listener, entry.notes) for entry, listener, _ in loaded if listener is not None]
+
+    def _clients(self) -> list[Known]:
+        loaded = [(load_registration(entry, self.now), entry.notes) for entry in self.document.clients]
+        return [Known(registration, notes) for registration, notes in loaded if registration is not None]
+
+    def _index(self, clients: Sequence[Known]) -> ClientIndex | None:
+        try:
+            return ClientIndex.build(known.registration for known in clients)
+        except ConfigError as error:
+            self.notes.found.extend(error.mistakes)
+            return None
+
+    def _check_together(
+        self,
+        issuer: str,
+        listeners: Sequence[tuple[Listener, Notes]],
+        groups: Mapping[str, AnchorGroup],
+        clients: Sequence[Known],
+    ) -> None:
+        """What is missing is only told when nothing before has been left out for a mistake."""
+        if self.notes.fatal:
+            return
+        served = [listener for listener, _ in listeners]
+        homes = [(groups[entry.table.name], entry.notes) for entry in self.document.trust_anchors]
+        check_served(served, issuer, self.notes)
+        check_trust(listeners, homes, any(known.registration.client.pins for known in clients))
+        check_reachable(clients, served)
+
+    def _outputs(self, issuer: str) -> _Outputs:
+        document, directory = self.document, self.path.parent
+        notes = self.notes.at("tokens")
+        if document.tokens.audience is not None and not document.tokens.audience.strip():
+            notes.add("audience", "is empty", "Name the resource server, or remove it to take the issuer.")
+        tokens = Tokens(
+            access_token_seconds=document.tokens.access_token_seconds,
+            signing_keys=signing_keys(document.tokens.signing_keys, directory, notes),
+            signing_algorithm=document.tokens.signing_algorithm,
+            audience=document.tokens.audience or issuer,
+        )
+        store = store_file(document.store.url, directory, self.notes.at("store"))
+        return _Outputs(tokens, store, audit_file(document.audit.file, directory, self.notes.at("audit")))
+
+
+@attrs.frozen
+class _Outputs:
+    tokens: Tokens
+    store: Path
+    audit: Path | None
