@@ -55,7 +55,7 @@ def check_served(listeners: Sequence[Listener], issuer: str, notes: Notes) -> No
         if name not in served:
             remedy = f'Add "{name}" to serves of a listener, or hand it to resource servers in another way.'
             notes.warn("listener", f"no listener serves {name}", remedy)
-    places = [listener.public_url for listener in listeners if "metadata" in listener.serves]
+    places = [origin_of(listener.public_url) for listener in listeners if "metadata" in listener.serves]
     if places and origin_of(issuer) not in places:
         remedy = (
             f"Serve metadata there; it is served at {', '.join(places)}. Or correct public_url or issuer."

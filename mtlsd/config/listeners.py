@@ -15,7 +15,7 @@ from mtlsd.config.notes import Notes
 from mtlsd.config.read import Entry
 from mtlsd.config.server_certificate import check_hosts, load_credential
 from mtlsd.config.text import key_path, shown, suggestion
-from mtlsd.config.urls import check_public_url, host_of, origin_of, with_port
+from mtlsd.config.urls import check_url, host_of, origin_of, with_port
 from mtlsd.pki.path import AnchorGroup
 
 
@@ -93,9 +93,9 @@ def _public_url(table: ListenerTable, place: Place | None, around: Surroundings,
     if table.public_url is not None:
         url = table.public_url.removesuffix("/")
         try:
-            check_public_url(url)
+            check_url(url)
         except ValueError as error:
-            remedy = 'Take scheme, host and port: "https://mtls.example.com:8443".'
+            remedy = 'Take a URL as clients see it: "https://mtls.example.com:8443".'
             notes.add("public_url", f"{shown(table.public_url)} {error}", remedy)
         return url
     if not around.issuer:
@@ -112,7 +112,7 @@ def _public_url(table: ListenerTable, place: Place | None, around: Surroundings,
 
 def _issuer_here(issuer: str, public_url: str) -> str:
     """The issuer, when this is the listener where clients look for its metadata."""
-    return issuer if issuer and origin_of(issuer) == public_url else ""
+    return issuer if issuer and public_url and origin_of(issuer) == origin_of(public_url) else ""
 
 
 def _groups(table: ListenerTable, known: Mapping[str, AnchorGroup], notes: Notes) -> tuple[AnchorGroup, ...]:

@@ -26,7 +26,7 @@ from mtlsd.config.outputs import audit_file, signing_keys, store_file
 from mtlsd.config.read import Document, read_document
 from mtlsd.config.registrations import load_registration
 from mtlsd.config.text import check_names, shown
-from mtlsd.config.urls import check_issuer
+from mtlsd.config.urls import check_url
 from mtlsd.errors import ConfigError
 from mtlsd.pki.path import AnchorGroup
 
@@ -61,10 +61,10 @@ class _Loader:
         listeners = self._listeners(issuer, groups)
         check_groups_of_clients(self.document.clients, groups)
         clients = self._clients()
-        index = self._index(clients)
+        self._check_conflicts(clients, groups)
         self._check_together(issuer, listeners, groups, clients)
         outputs = self._outputs(issuer)
-        if self.document.top is None or index is None:
+        if self.document.top is None:
             return None
         return Config(
             path=self.path,
@@ -73,7 +73,6 @@ class _Loader:
             groups=tuple(groups.values()),
             drain_seconds=self.document.top.drain_seconds,
             registrations=tuple(known.registration for known in clients),
-            clients=index,
             tokens=outputs.tokens,
             store=outputs.store,
             audit=outputs.audit,
@@ -85,7 +84,7 @@ class _Loader:
             return ""
         issuer = self.document.top.issuer
         try:
-            check_issuer(issuer)
+            check_url(issuer)
         except ValueError as error:
             remedy = 'Take an https URL without query, fragment and final slash: "https://as.example.com".'
             self.notes.add("issuer", f"{shown(issuer)} {error}", remedy)
@@ -110,12 +109,15 @@ class _Loader:
         loaded = [(load_registration(entry, self.now), entry.notes) for entry in self.document.clients]
         return [Known(registration, notes) for registration, notes in loaded if registration is not None]
 
-    def _index(self, clients: Sequence[Known]) -> ClientIndex | None:
+    def _check_conflicts(self, clients: Sequence[Known], groups: Mapping[str, AnchorGroup]) -> None:
+        """No two clients claim one name or one certificate. Those of the store join them later."""
+        anchor_keys = {
+            name: [anchor.key_sha256 for anchor in group.anchors] for name, group in groups.items()
+        }
         try:
-            return ClientIndex.build(known.registration for known in clients)
+            ClientIndex.build((known.registration for known in clients), anchor_keys)
         except ConfigError as error:
             self.notes.found.extend(error.mistakes)
-            return None
 
     def _check_together(
         self,

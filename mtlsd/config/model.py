@@ -12,7 +12,7 @@ from typing import Literal
 import attrs
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from mtlsd.clients.index import ClientIndex, Registration
+from mtlsd.clients.index import Registration
 from mtlsd.errors import Mistake
 from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.path import AnchorGroup
@@ -63,7 +63,7 @@ class Listener:
 
     :ivar endpoint: a Twisted server endpoint string, without TLS.
     :ivar groups: the trust anchor groups that may vouch for clients here.
-    :ivar public_url: scheme, host and port under which clients reach the listener, without a final slash.
+    :ivar public_url: what clients put before `/token`: an https URL without a final slash.
     """
 
     name: str
@@ -113,7 +113,6 @@ class Config:
     :ivar store: the SQLite database of registered clients.
     :ivar audit: the audit log's file; None for the standard output.
     :ivar registrations: the clients from files; those of the store join them later.
-    :ivar clients: the index of `registrations`.
     """
 
     path: Path
@@ -125,7 +124,6 @@ class Config:
     audit: Path | None
     drain_seconds: int
     registrations: tuple[Registration, ...]
-    clients: ClientIndex
 
 
 @attrs.frozen

@@ -5,10 +5,40 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from pathlib import Path
+
+from mtlsd.config.notes import Notes
+from mtlsd.config.reading import Unreadable, read_file
+from mtlsd.errors import ConfigError, Refusal
+from mtlsd.pki.certificate import Certificate
+
+PEM_WANTED = "Give certificates in PEM: -----BEGIN CERTIFICATE-----."
 
 _BOUNDARY = re.compile(rb"-----(BEGIN|END) ([A-Z0-9 ]{1,64})-----[ \t]*")
 # OpenSSL writes and reads all three; "TRUSTED CERTIFICATE" carries trust settings that nobody here would obey
 _LABELS = (b"CERTIFICATE", b"X509 CERTIFICATE")
+
+
+def certificates_in(path: Path) -> tuple[Certificate, ...]:
+    """The certificates of a PEM file, in its order: at least one.
+
+    :raises ConfigError: saying why it cannot be read.
+    """
+    notes = Notes(str(path))
+    try:
+        content, _ = read_file(path)
+        return tuple(map(Certificate.from_der, certificate_blocks(content)))
+    except Unreadable as error:
+        notes.add("", error.message, error.remedy)
+    except ValueError as error:
+        notes.add("", str(error), PEM_WANTED)
+    except Refusal as refusal:
+        notes.add(
+            "",
+            f"has a certificate that cannot be read: {refusal.facts.get('detail')}",
+            "Have it issued again.",
+        )
+    raise ConfigError(tuple(notes.found))
 
 
 def certificate_blocks(content: bytes) -> tuple[bytes, ...]:

@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from mtlsd.config.files import Unreadable, read_file
 from mtlsd.config.notes import Notes
+from mtlsd.config.reading import Unreadable, read_file
 from mtlsd.config.text import shown
 
 _AT = re.compile(r"(?P<message>.*) \((?P<place>at .*)\)", re.DOTALL)

@@ -13,27 +13,18 @@ _HTTPS_URL = re.compile(
 _HOST_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
-def check_issuer(text: str) -> None:
-    """Refuse what cannot be an issuer identifier (R62).
+def check_url(text: str) -> None:
+    """Refuse what cannot be an issuer identifier (R62), or the base of an endpoint's URL.
 
-    The issuer is compared as a string by everybody, so the one spelling that no software changes is demanded.
+    Everybody compares the issuer as a string, so the one spelling that no software changes is demanded.
 
     :raises ValueError: saying what is wrong.
     """
-    parts = _split(text)
+    path = _split(text).path
     if text.endswith("/"):
         raise ValueError("ends with a slash")
-    if "//" in parts.path or "/." in parts.path:
+    if "//" in path or "/." in path:
         raise ValueError("has a path that software would change")
-
-
-def check_public_url(text: str) -> None:
-    """Refuse what is not scheme, host and port alone: paths pass a listener unchanged.
-
-    :raises ValueError: saying what is wrong.
-    """
-    if _split(text).path:
-        raise ValueError("has a path")
 
 
 def host_of(url: str) -> str:

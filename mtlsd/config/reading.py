@@ -1,0 +1,56 @@
+"""Reading a file whole, and saying in a sentence why it cannot be read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import attrs
+
+# Far more than any bundle of certificates has, and little enough for a mistake such as /dev/zero
+LARGEST_FILE = 16 * 1024 * 1024
+
+
+@attrs.frozen
+class Unreadable(Exception):
+    """A file cannot be read; `str` of it follows the file's name in a sentence."""
+
+    message: str
+    remedy: str
+
+
+def read_file(path: Path, *, regular: bool = True) -> tuple[bytes, os.stat_result]:
+    """The file's content, and whose it is.
+
+    :raises Unreadable: saying why not.
+    """
+    try:
+        # Without O_NONBLOCK a pipe would hold up the whole daemon
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_NONBLOCK if regular else 0))
+    except (OSError, ValueError) as error:
+        raise _unreadable(error) from error
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if regular and not stat.S_ISREG(status.st_mode):
+            raise Unreadable("is not a regular file", "Name a file.")
+        try:
+            content = file.read(LARGEST_FILE + 1)
+        except OSError as error:
+            raise _unreadable(error) from error
+    if len(content) > LARGEST_FILE:
+        raise Unreadable(f"is larger than {LARGEST_FILE} bytes", "Name another file.")
+    return content, status
+
+
+def _unreadable(error: OSError | ValueError) -> Unreadable:
+    match error:
+        case FileNotFoundError():
+            return Unreadable(
+                "does not exist", "Relative names start at the directory of the file that has them."
+            )
+        case PermissionError():
+            return Unreadable("may not be read", "Let the user that mtlsd runs as read it.")
+        case OSError():
+            return Unreadable(f"cannot be read: {os.strerror(error.errno or 0)}", "Name a readable file.")
+    return Unreadable("is no file name", "Name a file.")
