@@ -251,6 +251,27 @@ REQUEST_TOO_LARGE = _request(
 REQUEST_HEADERS_TOO_LARGE = _request(
     "request.headers_too_large", "The header section is larger than the limit.", "Send less.", status=431
 )
+REQUEST_TARGET_TOO_LONG = _request(
+    "request.target_too_long", "The request line is longer than the limit.", "Send a form body.", status=414
+)
+REQUEST_EXPECTATION = _request(
+    "request.expectation",
+    "The request expects something other than 100-continue.",
+    "Leave it out.",
+    status=417,
+)
+REQUEST_TRANSFER_CODING = _request(
+    "request.transfer_coding",
+    "The body has a transfer coding other than chunked.",
+    "Send Content-Length, or Transfer-Encoding: chunked alone.",
+    status=501,
+)
+REQUEST_VERSION = _request(
+    "request.version",
+    "The request is of another version of HTTP than 1.0 and 1.1.",
+    "Speak HTTP/1.1.",
+    status=505,
+)
 REQUEST_TIMEOUT = _request(
     "request.timeout", "The request was not complete within its deadline.", "Send it at once.", status=408
 )
