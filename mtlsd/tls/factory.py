@@ -1,0 +1,137 @@
+"""TLS over any Twisted endpoint: connections that know their client, and limits on how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+from OpenSSL.SSL import Connection, Context, Error, WantReadError
+from twisted.internet.interfaces import (
+    IAddress,
+    IOpenSSLServerConnectionCreator,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+)
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mtlsd.errors import Refusal
+from mtlsd.tls.failures import classify
+from mtlsd.tls.limits import ConnectionCount, ConnectionLimits, host_of, source_of
+from mtlsd.tls.peer import Judging, Peer, peer_of
+
+RefusedHandshake = Callable[[Peer, Refusal], None]
+"""Told of every handshake that was refused, once its connection is gone."""
+
+
+class PeerConnection(Connection):
+    """A connection that tells its :class:`~mtlsd.tls.peer.Peer` how the handshake ended."""
+
+    def do_handshake(self) -> None:
+        """Go on with the handshake. Twisted catches OpenSSL.SSL.Error alone, so nothing else comes out."""
+        peer: Peer = self.get_app_data()
+        try:
+            super().do_handshake()
+            peer.complete(self)
+        except WantReadError:
+            raise
+        except Error as error:
+            peer.handshake_error = error
+            raise
+        except Exception as fault:
+            peer.fault = fault
+            peer.handshake_error = Error([("mtlsd", "do_handshake", type(fault).__name__)])
+            raise peer.handshake_error from fault
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+@attrs.define
+class ConnectionCreator:
+    """Makes a listener's connections from its current context and judge.
+
+    :ivar listener: its name.
+    """
+
+    listener: str
+    context: Context
+    judge: Judging | None = None
+
+    def swap(self, context: Context, judge: Judging | None) -> None:
+        """Take a new context and a new judge for new connections; open ones keep theirs."""
+        self.context, self.judge = context, judge
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> Connection:
+        address = tlsProtocol.address if isinstance(tlsProtocol, TLSServerProtocol) else None
+        connection = PeerConnection(self.context, None)
+        port = getattr(address, "port", 0)
+        connection.set_app_data(Peer(self.listener, host_of(address), port, self.judge))
+        return connection
+
+
+class TLSServerProtocol(TLSMemoryBIOProtocol):
+    """TLS on one connection that came from `address`."""
+
+    address: IAddress | None = None
+    source = ""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        peer = peer_of(self)
+        TLSMemoryBIOProtocol.connectionLost(self, reason)
+        factory = self.factory
+        if peer is not None and isinstance(factory, TLSServerFactory):
+            factory.connection_lost(peer, reason)
+
+
+class TLSServerFactory(TLSMemoryBIOFactory):
+    """Puts TLS over the connections that an endpoint accepts, up to a limit.
+
+    Above the limit there is no protocol, and Twisted closes the socket before any work is done.
+
+    :ivar turned_away: how many connections were closed because of the limit.
+    """
+
+    protocol = TLSServerProtocol
+
+    def __init__(
+        self,
+        creator: ConnectionCreator,
+        wrapped: IProtocolFactory,
+        clock: IReactorTime,
+        limits: ConnectionLimits,
+        refused: RefusedHandshake | None = None,
+    ) -> None:
+        super().__init__(creator, False, wrapped, clock)
+        self.open = ConnectionCount(limits)
+        self.turned_away = 0
+        self._refused = refused
+
+    def buildProtocol(self, addr: IAddress | None) -> TLSServerProtocol | None:  # type: ignore[override]  # None is right
+        source = source_of(addr)
+        if not self.open.has_room(source):
+            self.turned_away += 1
+            return None
+        wrapped: IProtocol | None = self.wrappedFactory.buildProtocol(addr)
+        if wrapped is None:  # WrappingFactory would wrap it all the same
+            return None
+        protocol = TLSServerProtocol(self, wrapped)  # type: ignore[no-untyped-call]  # nor has this one
+        protocol.address, protocol.source = addr, source
+        return protocol
+
+    def registerProtocol(self, p: TLSServerProtocol) -> None:
+        if p not in self.protocols:  # Twisted registers twice
+            self.open.opened(p.source)
+        super().registerProtocol(p)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
+
+    def unregisterProtocol(self, p: TLSServerProtocol) -> None:
+        if p in self.protocols:
+            super().unregisterProtocol(p)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
+            self.open.closed(p.source)
+
+    def connection_lost(self, peer: Peer, reason: Failure) -> None:
+        """Say why a handshake failed, if it did and somebody wants to know."""
+        refusal = None if self._refused is None else classify(reason, peer)
+        if self._refused is not None and refusal is not None:
+            self._refused(peer, refusal)

@@ -1,0 +1,155 @@
+"""What a connection knows of its client."""
+
+from __future__ import annotations
+
+import weakref
+from datetime import datetime
+from typing import Protocol
+
+from OpenSSL.SSL import Connection, Error
+
+from mtlsd import reasons
+from mtlsd.errors import Refusal
+from mtlsd.judge import Identity, Judgement, PresentedCertificate, Refused
+from mtlsd.pki.certificate import Certificate
+from mtlsd.tls import alerts
+
+
+class Judging(Protocol):
+    """What judges: :class:`mtlsd.verdicts.Judge`, always over one and the same snapshot."""
+
+    def judge(self, presented: PresentedCertificate, now: datetime, /) -> Judgement: ...
+
+
+class NotProvenError(Exception):
+    """A judgement was asked for before the handshake had completed, so before possession was proven."""
+
+
+class Peer:
+    """The client at the other end of one TLS connection.
+
+    The verify callback runs before the client has proven that it holds the certificate's key, so what it
+    finds is kept back until :meth:`complete`. A refusal is final: nothing turns it into an identity.
+
+    :ivar listener: the name of the listener.
+    :ivar address: host of the client as its connection came in; empty where there is none (a UNIX socket).
+    :ivar port: 0 where there is none.
+    :ivar judge: who judges during the handshake; None from then on, so that an old snapshot can go.
+    :ivar handshake_completed: whether OpenSSL has completed the handshake.
+    :ivar tls_version: ``TLSv1.3``, ``TLSv1.2``, or empty before the handshake has completed.
+    :ivar handshake_error: what OpenSSL said when the handshake failed.
+    :ivar fault: what went wrong in our own code while it judged, to be logged by whoever reports the refusal.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_connection",
+        "_judged_by",
+        "_judgement",
+        "address",
+        "fault",
+        "handshake_completed",
+        "handshake_error",
+        "judge",
+        "listener",
+        "port",
+        "tls_version",
+    )
+
+    def __init__(self, listener: str, address: str = "", port: int = 0, judge: Judging | None = None) -> None:
+        self.listener = listener
+        self.address = address
+        self.port = port
+        self.judge = judge
+        self.handshake_completed = False
+        self.tls_version = ""
+        self.handshake_error: Error | None = None
+        self.fault: Exception | None = None
+        self._judgement: Judgement | None = None
+        self._judged_by: weakref.ref[Judging] | None = None
+        self._connection: weakref.ref[Connection] | None = None
+
+    @property
+    def judgement(self) -> Judgement | None:
+        """Whose certificate it is, or why it is nobody's; None where the client sent none.
+
+        :raises NotProvenError: before the handshake has completed. It fails closed.
+        """
+        if not self.handshake_completed:
+            raise NotProvenError(f"the handshake of {self.address} has not completed")
+        return self._judgement
+
+    @property
+    def possession_proven(self) -> bool:
+        """Whether the client presented a certificate, good or bad, and has proven that it holds its key."""
+        return self.handshake_completed and self._judgement is not None
+
+    @property
+    def refused(self) -> Refused | None:
+        """The refusal, as soon as there is one: it gives nothing to anybody, so it needs no proof."""
+        return self._judgement if isinstance(self._judgement, Refused) else None
+
+    @property
+    def claimed(self) -> Certificate | None:
+        """The certificate that was presented, for the audit log alone: perhaps nobody holds its key."""
+        return None if self._judgement is None else self._judgement.certificate
+
+    @property
+    def is_judged(self) -> bool:
+        return self._judgement is not None
+
+    def propose(self, identity: Identity) -> None:
+        """Keep an identity until possession is proven, unless the certificate has been refused already."""
+        if self._judgement is None and not self.handshake_completed:
+            self._judgement = identity
+
+    def refuse(self, refused: Refused) -> None:
+        """Refuse for good. The first refusal stays; an identity does not."""
+        if not isinstance(self._judgement, Refused):
+            self._judgement = refused
+
+    def complete(self, connection: Connection) -> None:
+        """The handshake has completed: what was presented is proven."""
+        if self._judgement is None and connection.get_peer_certificate() is not None:
+            # No way is known to come here. A certificate that nobody judged proves nothing.
+            self.refuse(
+                Refused(Refusal(reasons.TLS_INTERNAL, {"detail": "the certificate was not judged"}), None, ())
+            )
+        self.handshake_completed = True
+        self.tls_version = connection.get_protocol_version_name()
+        self._connection = weakref.ref(connection)
+        self._judged_by = None if self.judge is None else weakref.ref(self.judge)
+        self.judge = None
+
+    def judgement_at(self, judge: Judging, now: datetime) -> Judgement | None:
+        """The judgement as of now, for a request on a connection that has been open for a while.
+
+        It is looked at afresh when another judge (so another snapshot) has come, or the identity has run out.
+
+        :param now: aware.
+        :raises NotProvenError: before the handshake has completed.
+        """
+        current = self.judgement
+        if not isinstance(current, Identity):
+            return current
+        known = self._judged_by is not None and self._judged_by() is judge
+        if not known or now > current.valid_until:
+            self._judgement = judge.judge(self._presented(current), now)
+            self._judged_by = weakref.ref(judge)
+        return self._judgement
+
+    def _presented(self, identity: Identity) -> PresentedCertificate:
+        connection = None if self._connection is None else self._connection()
+        chain = () if connection is None else alerts.chain_as_sent(connection)
+        return PresentedCertificate(identity.certificate.der, chain, self.listener)
+
+
+def peer_of(transport: object) -> Peer | None:
+    """What the connection below this transport knows of its client; None where it is not one of ours.
+
+    :param transport: of a protocol of Twisted's, such as ``request.transport``.
+    """
+    get_handle = getattr(transport, "getHandle", None)
+    handle = None if get_handle is None else get_handle()
+    peer = handle.get_app_data() if isinstance(handle, Connection) else None
+    return peer if isinstance(peer, Peer) else None

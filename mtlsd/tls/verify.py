@@ -1,0 +1,124 @@
+"""The verify callback: what OpenSSL found about the path, then the judge. From memory alone.
+
+It is synchronous and runs before CertificateVerify, so whoever owns nothing but a *public* certificate comes
+here: it does no I/O, logs nothing, counts nothing, and changes nothing but the
+:class:`~mtlsd.tls.peer.Peer` of its own connection.
+
+Whatever OpenSSL finds wrong refuses the certificate, with one exception. Where it found no path, or took the
+wrong one of two anchors with the same name, the judge is asked at once: it knows the pins, the configured
+intermediates (which do not stand in the store of the handshake, lest they are taken for anchors) and the
+anchors that are not self-signed; it validates the whole path itself, or refuses.
+
+OpenSSL checks name constraints *after* it has called for the leaf with ok=1. So that call is not the last
+word: an identity is proposed there, and any error that follows takes it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import Literal
+
+import attrs
+from OpenSSL.SSL import Connection
+
+from mtlsd import reasons
+from mtlsd.errors import Refusal
+from mtlsd.judge import Identity, Judgement, PresentedCertificate, Refused
+from mtlsd.pki.certificate import Certificate
+from mtlsd.pki.verify_errors import refusal_for
+from mtlsd.tls import alerts
+from mtlsd.tls.alerts import StoreContext
+from mtlsd.tls.peer import Peer
+
+RefuseIn = Literal["handshake", "response"]
+
+HANDSHAKE_FAILURE = 50  # X509_V_ERR_APPLICATION_VERIFICATION -> handshake_failure
+
+NO_PATH = frozenset(
+    {
+        2,  # UNABLE_TO_GET_ISSUER_CERT: the path ends in an anchor that is not self-signed
+        7,  # CERT_SIGNATURE_FAILURE: two CAs share the name
+        18,  # DEPTH_ZERO_SELF_SIGNED_CERT: perhaps pinned
+        19,  # SELF_SIGNED_CERT_IN_CHAIN: the client sent a root that is not an anchor
+        20,  # UNABLE_TO_GET_ISSUER_CERT_LOCALLY: perhaps a configured intermediate helps, or it is pinned
+        21,  # UNABLE_TO_VERIFY_LEAF_SIGNATURE: follows 20
+    }
+)
+"""The errors that say no more than that OpenSSL has no path here."""
+
+
+@attrs.frozen
+class Verifier:
+    """Verifies the clients of one listener.
+
+    :ivar listener: its name.
+    :ivar refuse_in: whether a refusal ends the handshake, or lets it complete without an identity.
+    :ivar now: the clock, aware UTC.
+    """
+
+    listener: str
+    refuse_in: RefuseIn
+    now: Callable[[], datetime]
+
+    def __call__(self, connection: Connection, ok: bool, store: StoreContext) -> bool:
+        """Say whether the handshake goes on; :data:`mtlsd.tls.alerts.Verify`. It never raises."""
+        peer = connection.get_app_data()
+        if not isinstance(peer, Peer) or peer.handshake_completed:
+            alerts.set_error(store, alerts.UNSPECIFIED)
+            return False
+        try:
+            refused = self._refused(peer, ok, store)
+        except Exception as fault:
+            peer.fault = fault
+            refused = Refused(Refusal(reasons.TLS_INTERNAL, {"detail": type(fault).__name__}), None, ())
+        return refused is None or self._refuse(peer, refused, store)
+
+    def _refused(self, peer: Peer, ok: bool, store: StoreContext) -> Refused | None:
+        """Why the certificate is refused at this call; None to go on."""
+        if peer.refused is not None:  # only where the response will say so
+            return None
+        if not ok:
+            return self._on_error(peer, store)
+        if peer.is_judged or alerts.depth_of(store) > 0:
+            return None
+        path = alerts.path_of(store)
+        return self._judge(peer, PresentedCertificate(path[0], path[1:-1], self.listener, path=path))
+
+    def _on_error(self, peer: Peer, store: StoreContext) -> Refused | None:
+        error, leaf = alerts.error_of(store), alerts.leaf_of(store)
+        if error not in NO_PATH:
+            return _refused(error, leaf, store)
+        if peer.is_judged:
+            return None
+        # Of what the client sent OpenSSL shows only what it could link to the leaf.
+        return self._judge(peer, PresentedCertificate(leaf, alerts.path_of(store)[1:], self.listener))
+
+    def _judge(self, peer: Peer, presented: PresentedCertificate) -> Refused | None:
+        if peer.judge is None:
+            raise RuntimeError("the connection has no judge")
+        judgement: Judgement = peer.judge.judge(presented, self.now())
+        if isinstance(judgement, Identity):
+            peer.propose(judgement)
+            return None
+        return judgement
+
+    def _refuse(self, peer: Peer, refused: Refused, store: StoreContext) -> bool:
+        peer.refuse(refused)
+        if self.refuse_in == "response" and refused.refusal.reason is not reasons.TLS_INTERNAL:
+            return True
+        alerts.set_error(store, refused.refusal.reason.verify_error or HANDSHAKE_FAILURE)
+        return False
+
+
+def _refused(error: int, leaf: bytes, store: StoreContext) -> Refused:
+    culprit = alerts.current_of(store)
+    refusal = refusal_for(error, alerts.depth_of(store), None if culprit is None else _readable(culprit))
+    return Refused(refusal, _readable(leaf), ())
+
+
+def _readable(der: bytes) -> Certificate | None:
+    with suppress(Refusal):
+        return Certificate.from_der(der)
+    return None
