@@ -26,7 +26,7 @@ from mtlsd import reasons
 from mtlsd.errors import Fact, Refusal
 from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.dn import DistinguishedName
-from mtlsd.pki.usage import check_strength
+from mtlsd.pki.usage import check_issuer_usage, check_strength
 from mtlsd.pki.verify_errors import forget_openssl_errors, refusal_for
 
 MAX_CHAIN = 10
@@ -158,17 +158,19 @@ class _Attempt:
 
 
 def check_path(path: Path) -> None:
-    """Refuse keys and signatures that nobody may rely on any more (R46).
+    """Refuse what OpenSSL refuses in a handshake, but not where it builds a path offline.
 
-    A handshake does this by OpenSSL's security level; a path that was built offline has none. The anchor's
-    own signature proves nothing and is not looked at, its key is.
+    There it has no security level and no purpose, so keys and signatures that nobody may rely on any more
+    (R46), and CAs for another purpose, are looked for here. The anchor's own signature proves nothing and is
+    not looked at. The leaf's usage is :func:`mtlsd.pki.usage.check_client_usage`'s to check.
 
-    :raises Refusal: certificate.weak for the leaf's key, chain.weak for the rest
+    :raises Refusal: certificate.weak for the leaf's key, chain.weak or chain.purpose for the rest
     """
     leaf, *issuers = path.certificates
     check_strength(leaf)
     for issuer in issuers:
         check_strength(issuer, reasons.CHAIN_WEAK)
+        check_issuer_usage(issuer)
     for certificate in path.certificates[:-1]:
         if certificate.signature_hash not in _STRONG_HASHES:
             facts: dict[str, Fact] = {"expected": "SHA-256 or better", "seen": certificate.signature_hash}

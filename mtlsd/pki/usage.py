@@ -36,6 +36,16 @@ def check_client_usage(certificate: Certificate) -> None:
     check_strength(certificate)
 
 
+def check_issuer_usage(certificate: Certificate) -> None:
+    """Refuse a CA whose extended key usage, where there is one, does not have clientAuth.
+
+    :raises Refusal: chain.purpose
+    """
+    usages = certificate.extended_key_usage
+    if usages is not None and CLIENT_AUTH not in usages:
+        raise _refusal(reasons.CHAIN_PURPOSE, certificate, expected=CLIENT_AUTH, seen=sorted(usages))
+
+
 def check_strength(certificate: Certificate, reason: Reason = reasons.CERTIFICATE_WEAK) -> None:
     """Refuse a key that is too short, or of a type that nobody here vouches for (FAPI 2 section 5.4).
 
