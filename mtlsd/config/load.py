@@ -38,6 +38,8 @@ def load(path: Path, now: datetime, check_endpoint: CheckEndpoint = check_plugin
     :param check_endpoint: raises ValueError for a kind of endpoint that there is not.
     :raises ConfigError: with every mistake and every warning, in the order of the file.
     """
+    # A daemon may change its directory before it reloads
+    path = path.absolute()
     notes = Notes(path.name)
     document = read_document(path, notes)
     config = None if document is None else _Loader(document, path, now, check_endpoint, notes).config()
