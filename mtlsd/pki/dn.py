@@ -14,9 +14,10 @@ from mtlsd.pki.printable import printable
 from mtlsd.pki.stringprep import prepare
 
 _SPECIAL: Final = ',+"\\<>;'
-# A name has fewer than twenty attributes in practice. One of thousands costs the most where it is presented
-# by somebody who has only the public certificate.
+# A name has fewer than twenty attributes in practice. Somebody who has only the public certificate can make
+# us read it, so what that costs is bounded.
 _MOST_ATTRIBUTES: Final = 100
+_MOST_OCTETS: Final = 16384
 
 _AttributeKey = tuple[str, str, str | bytes]
 _Key = tuple[tuple[_AttributeKey, ...], ...]
@@ -112,14 +113,7 @@ class DistinguishedName:
         :raises ValueError: where it is no name, or one that could never match; the message has the token,
             its position and the remedy.
         """
-        tokens = rfc4514.parse(text)
-        levels = [RelativeDistinguishedName(tuple(_written(token) for token in level)) for level in tokens]
-        for level in levels:
-            if level.key is None:
-                raise ValueError(
-                    f"{level.to_string()} has one attribute twice. Write each attribute of a level once."
-                )
-        return cls(tuple(reversed(levels)))
+        return cls(tuple(_level(tokens) for tokens in reversed(rfc4514.parse(text))))
 
     @classmethod
     def from_name(cls, name: x509.Name) -> Self:
@@ -135,6 +129,8 @@ class DistinguishedName:
 
         :raises ValueError: where it is malformed, such as a UTF8String that is not UTF-8.
         """
+        if len(data) > _MOST_OCTETS:
+            raise ValueError(f"a name of more than {_MOST_OCTETS} octets")
         rdns = []
         room = _MOST_ATTRIBUTES
         for level in der.elements(der.element(data, der.SEQUENCE).content):
@@ -174,6 +170,15 @@ def _encoded(attribute: der.Element) -> AttributeTypeAndValue:
     return AttributeTypeAndValue(
         der.object_identifier(parts[0].content), parts[1].encoded if text is None else text
     )
+
+
+def _level(tokens: tuple[rfc4514.Token, ...]) -> RelativeDistinguishedName:
+    """A level as it is written, each attribute of it once."""
+    attributes = tuple(_written(token) for token in tokens)
+    for position, attribute in enumerate(attributes):
+        if attribute.key in [earlier.key for earlier in attributes[:position]]:
+            raise tokens[position].mistake("this is there twice", "Write each attribute of a level once.")
+    return RelativeDistinguishedName(attributes)
 
 
 def _written(token: rfc4514.Token) -> AttributeTypeAndValue:

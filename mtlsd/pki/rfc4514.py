@@ -16,7 +16,7 @@ from mtlsd.pki import der
 from mtlsd.pki.attributes import BY_KEYWORD
 from mtlsd.pki.printable import printable
 
-_MOST_CHARACTERS: Final = 16384
+_MOST_CHARACTERS: Final = 65536
 _SHOWN_CHARACTERS: Final = 40
 
 _LABEL: Final = re.compile(r" *subject *[=:](?= *[\w.]+ *=)", re.IGNORECASE)
@@ -151,7 +151,7 @@ def _hexadecimal(text: str, start: int) -> tuple[str | bytes, int]:
     match = _HEX.match(text, start)
     assert match is not None  # the caller has seen the number sign
     try:
-        element = der.element(bytes.fromhex(match[1]))
+        element = der.element(bytes.fromhex(match[1] if match[1].isalnum() else "?"))
         value = der.text_of(element)
     except ValueError:
         raise _mistake(

@@ -165,7 +165,7 @@ def _a_labels(text: str) -> str | None:
         return None
     try:
         return idna.encode(text, uts46=True).decode()
-    except idna.IDNAError:
+    except UnicodeError:
         return None
 
 

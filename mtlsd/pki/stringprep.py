@@ -34,14 +34,15 @@ def prepare(text: str) -> str | None:
     """`text` as caseIgnoreMatch and caseIgnoreIA5Match compare it, folded and with its spaces in order.
 
     :returns: None where it has a prohibited character: the comparison is Undefined then, and an Undefined
-        comparison never matches (RFC 4517 §4.1). Also for non-ASCII text of more than 1024 characters.
+        comparison never matches (RFC 4517 §4.1). Also for text of more than 1024 characters that are not all
+        printable ASCII.
     """
     if text.isascii() and text.isprintable():
         return _spaced(text.lower().split(" "))
-    if len(text) > _MOST_CHARACTERS and not text.isascii():
+    if len(text) > _MOST_CHARACTERS:
         return None
     normal = ucd_3_2_0.normalize("NFKC", _MAPPED_TO_SPACE.sub(" ", _MAPPED_TO_NOTHING.sub("", text)))
-    if any(_is_prohibited(character) for character in normal):
+    if len(normal) > _MOST_CHARACTERS or any(_is_prohibited(character) for character in normal):
         return None
     return _spaced(_words(_fold(normal)))
 
