@@ -12,7 +12,7 @@ from typing import ClassVar
 import attrs
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
-from twisted.web.resource import Resource
+from twisted.web.resource import IResource, Resource
 
 from mtlsd import reasons
 from mtlsd.errors import Fact, Refusal
@@ -22,7 +22,7 @@ from mtlsd.oauth.token_endpoint import TokenIssued
 from mtlsd.tls.peer import Peer, peer_of
 from mtlsd.web.answers import answer, answer_refusal
 from mtlsd.web.serving import Current
-from mtlsd.web.strict import check_request
+from mtlsd.web.strict import ambiguity_of
 
 MAX_BODY = 65_536
 
@@ -32,38 +32,32 @@ class Endpoint(Resource):
     """What every resource does: refuse ambiguous requests and other methods, and turn a refusal into JSON."""
 
     _log: ClassVar[Logger] = Logger()
-    isLeaf: ClassVar[bool] = True
+    isLeaf = True
     methods: ClassVar[tuple[bytes, ...]] = ()
 
     current: Current
-
-    def __attrs_post_init__(self) -> None:
-        super().__init__()
+    children: dict[bytes, IResource] = attrs.field(factory=dict, init=False)  # in place of Resource.__init__
 
     def render(self, request: IRequest) -> bytes:
         """Answer, whatever happens, with JSON."""
         correlation_id = self.current.random_id()
         try:
-            check_request(request)
+            ambiguous = ambiguity_of(request)
+            if ambiguous is not None:
+                raise ambiguous
             if request.method not in self.methods:
                 request.setHeader(b"allow", b", ".join(self.methods))
                 raise Refusal(reasons.REQUEST_METHOD, {"seen": request.method[:16].decode("latin-1")})
             return self.respond(request, correlation_id)
         except Refusal as refusal:
-            self.refused(request, refusal, correlation_id)
             return answer_refusal(request, refusal, correlation_id)
         except Exception:
             self._log.failure("request.failed {correlation_id}", correlation_id=correlation_id)
-            refusal = Refusal(reasons.SERVER_INTERNAL)
-            self.refused(request, refusal, correlation_id)
-            return answer_refusal(request, refusal, correlation_id)
+            return answer_refusal(request, Refusal(reasons.SERVER_INTERNAL), correlation_id)
 
     def respond(self, request: IRequest, correlation_id: str) -> bytes:
         """:raises Refusal: and the caller is told what its public face says."""
         raise NotImplementedError
-
-    def refused(self, request: IRequest, refusal: Refusal, correlation_id: str) -> None:
-        """What a refusal leaves behind; nothing, where no client authenticates."""
 
 
 class Document(Endpoint):
@@ -99,7 +93,7 @@ class Token(Endpoint):
     methods = (b"POST",)
 
     def respond(self, request: IRequest, correlation_id: str) -> bytes:
-        call = TokenCall(correlation_id, peer_of(request.transport))
+        call = TokenCall(correlation_id, peer_of(getattr(request, "transport", None)))
         now = self.current.now()
         try:
             issued = self._issue(request, call, now)
@@ -159,13 +153,11 @@ class TokenCall:
 class Routes(Resource):
     """Finds the resource by its whole path, and says so where there is none."""
 
-    isLeaf: ClassVar[bool] = True
+    isLeaf = True
 
     by_path: Mapping[bytes, Endpoint]
     nothing: Endpoint
-
-    def __attrs_post_init__(self) -> None:
-        super().__init__()
+    children: dict[bytes, IResource] = attrs.field(factory=dict, init=False)
 
     def render(self, request: IRequest) -> bytes:
         return self.by_path.get(request.path, self.nothing).render(request)

@@ -1,0 +1,105 @@
+"""What several verbs need."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from mtlsd.clients.client import Client
+from mtlsd.config.files import Files
+from mtlsd.config.load import load
+from mtlsd.config.model import Config
+from mtlsd.config.notes import Notes
+from mtlsd.errors import ConfigError
+from mtlsd.ops.audit import utc_now
+from mtlsd.pki.certificate import Certificate
+from mtlsd.stores.interfaces import ClientStore
+from mtlsd.stores.sqlite import open_store
+from mtlsd.stores.workers import InlineWorker
+
+T = TypeVar("T")
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """The argument that nearly every verb has."""
+    parser.add_argument(
+        "-c", "--config", type=Path, required=True, metavar="FILE", help="the mtlsd.toml to use"
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+
+def load_config(path: Path) -> Config:
+    """The configuration; what will not go well for long is told on standard error.
+
+    :raises ConfigError: with every mistake.
+    """
+    loaded = load(path, utc_now())
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return loaded.config
+
+
+def certificates_in(path: Path) -> tuple[Certificate, ...]:
+    """Every certificate of a PEM file.
+
+    :raises ConfigError: where it cannot be read, or has none.
+    """
+    notes = Notes(str(path))
+    found = Files(Path(), notes).certificates("", str(path))
+    if notes.fatal:
+        raise ConfigError(tuple(notes.found))
+    return found
+
+
+def result_of(deferred: Deferred[T]) -> T:
+    """The result of what runs in this thread, and so has come already."""
+    results: list[Any] = []
+    deferred.addBoth(results.append)
+    if isinstance(results[0], Failure):
+        results[0].raiseException()
+    result: T = results[0]
+    return result
+
+
+@contextmanager
+def opened_store(config: Config) -> Iterator[ClientStore]:
+    """The configuration's store, for a command: every call has been done when it returns.
+
+    :raises StoreError: where it cannot be opened.
+    """
+    store = open_store(config.store, InlineWorker())
+    result_of(store.open())
+    try:
+        yield store
+    finally:
+        result_of(store.close())
+
+
+def stored_clients(config: Config) -> tuple[Client, ...]:
+    """The store's clients; none where there is no store yet, and none is made."""
+    if not config.store.exists():
+        return ()
+    with opened_store(config) as store:
+        return result_of(store.list_clients())
+
+
+def print_json(document: object) -> None:
+    print(json.dumps(document, indent=2, ensure_ascii=True))
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as their widest cell; the first row is the heading."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,125 @@
+"""`mtlsd explain`: the judge's whole trace for a certificate, offline."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from mtlsd import reasons
+from mtlsd.cli.common import add_config, add_json, certificates_in, load_config, print_json, stored_clients
+from mtlsd.cli.exits import NO_PERMISSION, OK, UsageError
+from mtlsd.config.model import Config
+from mtlsd.errors import Fact, Refusal
+from mtlsd.judge import Identity, Judgement, PresentedCertificate, Snapshot, judge, match_client
+from mtlsd.ops.audit import utc_now
+from mtlsd.service.assembly import snapshot
+
+_MARKS = {"passed": ("ok", "32"), "failed": ("REFUSED", "31"), "noted": ("note", "33")}
+
+
+def register(verbs: Any) -> None:
+    parser = verbs.add_parser("explain", help="say whose a certificate is, or why it is refused")
+    add_config(parser)
+    add_json(parser)
+    parser.add_argument(
+        "--certificate", type=Path, required=True, metavar="FILE.pem",
+        help="the client's certificate; further ones in the file are the chain that it sends",
+    )  # fmt: skip
+    parser.add_argument("--client-id", metavar="ID", help="also say whether it is this client's")
+    parser.add_argument(
+        "--listener", metavar="NAME", help="as which listener; the first that asks for certificates"
+    )
+    parser.set_defaults(do=_explain)
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config)
+    chain = certificates_in(arguments.certificate)
+    listener = arguments.listener or _first_listener(config)
+    judged_by = snapshot(config, stored_clients(config))
+    if listener not in judged_by.trust:
+        raise UsageError(
+            f"no listener {listener!r} asks for certificates; there is {', '.join(judged_by.trust)}"
+        )
+    presented = PresentedCertificate(chain[0].der, tuple(own.der for own in chain[1:]), listener, "offline")
+    judgement = judge(presented, judged_by, utc_now())
+    refusal = _refusal(judgement, arguments.client_id, judged_by)
+    if arguments.json:
+        print_json(_document(judgement, refusal, listener))
+    else:
+        _print(judgement, refusal, listener, arguments.client_id)
+    return OK if refusal is None else NO_PERMISSION
+
+
+def _first_listener(config: Config) -> str:
+    for listener in config.listeners:
+        if listener.asks_for_certificate:
+            return listener.name
+    raise UsageError("no listener asks for certificates")
+
+
+def _refusal(judgement: Judgement, client_id: str | None, judged_by: Snapshot) -> Refusal | None:
+    if not isinstance(judgement, Identity):
+        return judgement.refusal
+    if client_id is None:
+        return None
+    client = judged_by.clients.by_id(client_id)
+    return Refusal(reasons.CLIENT_UNKNOWN) if client is None else match_client(judgement, client)
+
+
+def _document(judgement: Judgement, refusal: Refusal | None, listener: str) -> dict[str, Any]:
+    document: dict[str, Any] = {"listener": listener, "certificate": dict(judgement.facts)}
+    document["trace"] = [attrs.asdict(check) for check in judgement.trace]
+    if isinstance(judgement, Identity):
+        document["clients"] = dict(judgement.clients)
+        document["trust_anchors"] = list(judgement.groups)
+        document["valid_until"] = judgement.valid_until.isoformat()
+    if refusal is not None:
+        document["refusal"] = {
+            "reason": refusal.reason.code,
+            "meaning": refusal.reason.meaning,
+            "remedy": refusal.reason.remedy,
+            "facts": dict(refusal.facts),
+        }
+    return document
+
+
+def _print(judgement: Judgement, refusal: Refusal | None, listener: str, client_id: str | None) -> None:
+    print(f"listener {listener}")
+    for name, fact in judgement.facts.items():
+        print(f"  {name:<12} {_text(fact)}")
+    for check in judgement.trace:
+        mark, colour = _MARKS[check.outcome]
+        print(f"{_coloured(f'{mark:>8}', colour)}  {check.name}: {_text(check.seen)}")
+        if check.outcome != "passed" and check.expected is not None:
+            print(f"{'':>8}  expected: {_text(check.expected)}")
+    if refusal is None and isinstance(judgement, Identity):
+        clients = ", ".join(f"{name} ({method})" for name, method in judgement.clients.items())
+        until = f"{judgement.valid_until:%Y-%m-%d %H:%M} UTC"
+        print(f"{_coloured('accepted', '32')}  {client_id or clients}, until {until}")
+    elif refusal is not None:
+        _print_refusal(refusal)
+
+
+def _print_refusal(refusal: Refusal) -> None:
+    print(f"{_coloured(f'{refusal.reason.code:>8}', '31')}  {refusal.reason.meaning}")
+    for name, fact in refusal.facts.items():
+        print(f"{'':>8}  {name}: {_text(fact)}")
+    print(f"{'':>8}  {refusal.reason.remedy}")
+
+
+def _text(fact: Fact) -> str:
+    if isinstance(fact, str) or fact is None:
+        return fact or "nothing"
+    return str(fact) if isinstance(fact, int) else " <- ".join(fact) or "nothing"
+
+
+def _coloured(text: str, colour: str) -> str:
+    if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+        return f"\x1b[{colour}m{text}\x1b[0m"
+    return text

@@ -1,0 +1,126 @@
+"""mtlsd as a daemon: one configuration file, SIGHUP to read it again, SIGTERM to drain."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mtlsd.config.load import load
+from mtlsd.config.model import Config
+from mtlsd.errors import ConfigError
+from mtlsd.ops.audit import AuditFile, utc_now
+from mtlsd.ops.systemd import Notifier
+from mtlsd.service.server import Server, Sink
+from mtlsd.stores.interfaces import StoreError
+
+Failed = Callable[[Exception], None]
+
+
+@attrs.define(eq=False, slots=False)
+class Daemon(Service):
+    """The service that twistd, twist and `mtlsd run` start.
+
+    :ivar path: the configuration file, read again at SIGHUP.
+    :ivar config: what the file said first.
+    :ivar failed: told why it could not start; the reactor is stopped then.
+    """
+
+    _log = Logger()
+    name = "mtlsd"
+
+    path: Path
+    config: Config
+    reactor: Any
+    failed: Failed = attrs.field(default=lambda error: None)
+    _notifier: Notifier = attrs.field(init=False)
+    _audit: AuditFile | None = attrs.field(default=None, init=False)
+    _server: Server | None = attrs.field(default=None, init=False)
+    _starting: Deferred[None] | None = attrs.field(default=None, init=False)
+
+    @_notifier.default
+    def _make_notifier(self) -> Notifier:
+        return Notifier.from_environ(os.environ, monotonic_ns=time.monotonic_ns)
+
+    def startService(self) -> None:
+        self.running = 1
+        self._starting = Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        try:
+            self._server = await Server.start(self.config, self.reactor, self._sink())
+        except Exception as error:
+            self._say("start.failed", error)
+            self.failed(error)
+            self.reactor.callLater(0, self._stop_reactor)
+            return
+        signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
+        self._notifier.ready(self._status())
+
+    def _stop_reactor(self) -> None:
+        if self.reactor.running:
+            self.reactor.stop()
+
+    def _sink(self) -> Sink:
+        if self.config.audit is None:
+            return _write_standard_output
+        self._audit = AuditFile(str(self.config.audit))
+        return self._audit.write
+
+    def _status(self) -> str:
+        return f"serving {self.config.issuer}"
+
+    def reload(self) -> Deferred[None]:
+        """Read the configuration file again and take it over; a bad one changes nothing and is reported."""
+        return Deferred.fromCoroutine(self._reload())
+
+    async def _reload(self) -> None:
+        if self._server is None or not self.running:
+            return
+        self._notifier.reloading()
+        try:
+            if self._audit is not None:
+                self._audit.reopen()
+            loaded = load(self.path, utc_now())
+            for warning in loaded.warnings:
+                self._log.warn("reload.warning {warning}", warning=warning)
+            await self._server.reload(loaded.config)
+            self.config = loaded.config
+            self._notifier.ready(self._status())
+        except Exception as error:
+            self._say("reload.failed", error)
+            self._notifier.ready("the new configuration was refused: the old one stays")
+
+    def _say(self, event: str, error: Exception) -> None:
+        """What an operator can mend is said in words, everything else with its traceback."""
+        if isinstance(error, (ConfigError, StoreError, OSError)):
+            self._log.error("{event} {error}", event=event, error=error)
+        else:
+            self._log.failure(event)
+
+    async def _stop(self) -> None:
+        if self._starting is not None:
+            await self._starting
+        if self._server is not None:
+            self._notifier.stopping("finishing the requests in flight")
+            await self._server.stop()
+        if self._audit is not None:
+            self._audit.close()
+
+    def stopService(self) -> Deferred[None]:
+        self.running = 0
+        return Deferred.fromCoroutine(self._stop())
+
+
+def _write_standard_output(line: bytes) -> None:
+    sys.stdout.buffer.write(line)
+    sys.stdout.buffer.flush()

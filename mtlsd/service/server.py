@@ -1,0 +1,236 @@
+"""A running mtlsd: it starts, takes over a new configuration, and drains.
+
+A new configuration is built whole beside the old one and takes its place at once. Whatever fails on the way
+leaves the old one as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+import attrs
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from mtlsd import __version__
+from mtlsd.config.model import Config
+from mtlsd.errors import ConfigError
+from mtlsd.keys.files import KEYRING, load_or_create
+from mtlsd.ops.audit import AuditLog, utc_now
+from mtlsd.service import assembly
+from mtlsd.service.listening import Listening, Prepared
+from mtlsd.stores.interfaces import ClientStore, StoreError
+from mtlsd.stores.sqlite import open_store
+from mtlsd.stores.workers import ThreadWorker
+from mtlsd.web.serving import Current, Serving
+
+WATCH_SECONDS = 1.0
+"""How often it is looked whether another process, such as `mtlsd client add`, has changed anything."""
+
+Sink = Callable[[bytes], object]
+
+
+@attrs.frozen
+class _Seen:
+    """What the present state was made from.
+
+    :ivar store: the store's generation.
+    :ivar keyring: what tells one version of the keyring's file from another.
+    :ivar keys_until: when the JWK Set changes by itself, since a retiring key ends.
+    """
+
+    store: int
+    keyring: tuple[int, int]
+    keys_until: datetime | None
+
+
+@attrs.define(eq=False)
+class Server:
+    """One mtlsd in a reactor.
+
+    :ivar config: what it runs by.
+    :ivar listening: the open listeners, by name.
+    """
+
+    _log = Logger()
+
+    config: Config
+    listening: dict[str, Listening]
+    _reactor: Any
+    _store: ClientStore
+    _audit: AuditLog
+    _current: Current
+    _seen: _Seen
+    _watch: LoopingCall = attrs.field(init=False)
+    _changing: DeferredLock = attrs.field(factory=DeferredLock, init=False)
+    _complaint: str = attrs.field(default="", init=False)
+
+    @classmethod
+    async def start(cls, config: Config, reactor: Any, write_audit: Sink) -> Self:
+        """Open the store, the keyring and every listener.
+
+        :param reactor: the reactor to run in.
+        :param write_audit: takes each line of the audit log.
+        :raises ConfigError: when the store's clients contradict the configuration, or keys cannot be used.
+        :raises StoreError: when the store cannot be opened.
+        :raises OSError: when a listener's endpoint cannot be opened.
+        """
+        audit = AuditLog(write_audit, utc_now)
+        store = await _opened(config.store, reactor)
+        opened: dict[str, Listening] = {}
+        try:
+            serving, seen = await _built(config, store)
+            current = Current(serving, audit.event, utc_now, assembly.random_id)
+            for prepared in _prepared(config, current):
+                opened[prepared.name] = await Listening.open(prepared, current, reactor)
+        except BaseException:
+            await _closed(opened.values(), 0, reactor)
+            await store.close()
+            raise
+        server = cls(config, opened, reactor, store, audit, current, seen)
+        server._begin()
+        return server
+
+    def _begin(self) -> None:
+        self._audit.event("server.started", {"version": __version__, "listeners": self._places()})
+        self._watch = LoopingCall(lambda: Deferred.fromCoroutine(self._look()))
+        self._watch.clock = self._reactor
+        self._watch.start(WATCH_SECONDS, now=False)
+
+    def _places(self) -> list[str]:
+        return [f"{name} {place.listener.endpoint}" for name, place in self.listening.items()]
+
+    async def reload(self, config: Config) -> None:
+        """Take over a new configuration, as a whole. Open connections go on.
+
+        :raises ConfigError, StoreError, OSError: as `start`; the old configuration then stays.
+        """
+        await self._changing.acquire()
+        try:
+            await self._take_over(config)
+        except Exception as error:
+            self._audit.event("reload.refused", {"seen": _said(error)})
+            raise
+        finally:
+            self._changing.release()
+        self._audit.event("reload.done", {"listeners": self._places()})
+
+    async def stop(self) -> None:
+        """Take no new connection, finish every request that is in flight, and let go of everything."""
+        if self._watch.running:
+            self._watch.stop()
+        await self._changing.acquire()
+        try:
+            await _closed(self.listening.values(), self.config.drain_seconds, self._reactor)
+            await self._store.close()
+        finally:
+            self._changing.release()
+        self._audit.event("server.stopped", {})
+
+    async def _look(self) -> None:
+        """See whether another process has changed the store or the keyring, and take that over."""
+        try:
+            if self._changing.locked or not await self._has_changed():
+                return
+            await self.reload(self.config)
+            self._complaint = ""
+        except (ConfigError, StoreError, OSError) as error:
+            if str(error) != self._complaint:
+                self._complaint = str(error)
+                self._log.error("refresh.failed {error}", error=error)
+        except Exception:
+            self._log.failure("refresh.failed")
+
+    async def _has_changed(self) -> bool:
+        until = self._seen.keys_until
+        return (
+            await self._store.generation() != self._seen.store
+            or _stamp(self.config) != self._seen.keyring
+            or (until is not None and until <= utc_now())
+        )
+
+    async def _take_over(self, config: Config) -> None:
+        same_store = config.store == self.config.store
+        store = self._store if same_store else await _opened(config.store, self._reactor)
+        fresh: dict[str, Listening] = {}
+        try:
+            serving, seen = await _built(config, store)
+            prepared = _prepared(config, self._current, serving)
+            for one in prepared:
+                if not self._stays(one):
+                    fresh[one.name] = await Listening.open(one, self._current, self._reactor)
+        except BaseException:
+            await _closed(fresh.values(), 0, self._reactor)
+            if not same_store:
+                await store.close()
+            raise
+        old_store, self._store, self._seen = self._store, store, seen
+        self._current.serving = serving
+        self._swap(config, prepared, fresh)
+        if not same_store:
+            await old_store.close()
+
+    def _stays(self, prepared: Prepared) -> bool:
+        """Whether the listener's port stays open: its name and its endpoint are the same."""
+        old = self.listening.get(prepared.name)
+        return old is not None and old.listener.endpoint == prepared.listener.endpoint
+
+    def _swap(self, config: Config, prepared: Sequence[Prepared], fresh: Mapping[str, Listening]) -> None:
+        """Nothing in here can fail."""
+        gone = [old for name, old in self.listening.items() if name in fresh]
+        names = {one.name for one in prepared}
+        gone += [old for name, old in self.listening.items() if name not in names]
+        for one in prepared:
+            if one.name not in fresh:
+                self.listening[one.name].swap(one)
+        self.listening = {one.name: fresh.get(one.name) or self.listening[one.name] for one in prepared}
+        self.config = config
+        for old in gone:
+            closing = Deferred.fromCoroutine(old.close(config.drain_seconds, self._reactor))
+            closing.addErrback(lambda failure: self._log.failure("listener.close_failed", failure))
+
+
+async def _opened(path: Path, reactor: Any) -> ClientStore:
+    store = open_store(path, ThreadWorker(reactor, "store writer"), ThreadWorker(reactor, "store reader"))
+    await store.open()
+    return store
+
+
+async def _built(config: Config, store: ClientStore) -> tuple[Serving, _Seen]:
+    """What is to be served now. Its versions are read first: a change in between is seen the next time."""
+    now = utc_now()
+    generation = await store.generation()
+    keyring = load_or_create(config.tokens.signing_keys, config.tokens.signing_algorithm, now)
+    stamp = _stamp(config)
+    snapshot = assembly.snapshot(config, await store.list_clients())
+    ends = [retiring.until_at for retiring in keyring.retiring]
+    return assembly.serving(config, snapshot, keyring, now), _Seen(generation, stamp, min(ends, default=None))
+
+
+def _stamp(config: Config) -> tuple[int, int]:
+    try:
+        found = (config.tokens.signing_keys / KEYRING).stat()
+    except OSError:
+        return (0, 0)
+    return found.st_mtime_ns, found.st_ino
+
+
+def _prepared(config: Config, current: Current, serving: Serving | None = None) -> list[Prepared]:
+    judge = (serving or current.serving).judge
+    return [
+        Prepared.from_listener(listener, judge, assembly.routes(config, listener, current), utc_now)
+        for listener in config.listeners
+    ]
+
+
+async def _closed(listening: Iterable[Listening], drain_seconds: float, reactor: Any) -> None:
+    """Close listeners at the same time."""
+    await gatherResults([Deferred.fromCoroutine(one.close(drain_seconds, reactor)) for one in listening])
+
+
+def _said(error: Exception) -> list[str]:
+    return [str(mistake) for mistake in error.mistakes] if isinstance(error, ConfigError) else [str(error)]

@@ -1,0 +1,47 @@
+"""Metadata: R21, R35, R62."""
+
+from __future__ import annotations
+
+from mtlsd.oauth.metadata import ServedListener, authorization_server_metadata, well_known_path
+
+ISSUER = "https://as.example.com"
+MTLS = ServedListener("https://as.example.com:8443", frozenset({"token", "jwks", "metadata"}), True, True)
+PUBLIC = ServedListener("https://as.example.com", frozenset({"jwks", "metadata"}), False, False)
+
+
+def test_one_listener() -> None:
+    metadata = authorization_server_metadata(ISSUER, [MTLS])
+    assert metadata == {
+        "issuer": ISSUER,
+        "token_endpoint": "https://as.example.com:8443/token",
+        "token_endpoint_auth_methods_supported": ["tls_client_auth", "self_signed_tls_client_auth"],
+        "grant_types_supported": ["client_credentials"],
+        "jwks_uri": "https://as.example.com:8443/jwks",
+        "tls_client_certificate_bound_access_tokens": True,
+    }
+
+
+def test_aliases_when_a_listener_asks_for_no_certificate() -> None:
+    """RFC 8705 section 5; R35: never the authorization endpoint."""
+    metadata = authorization_server_metadata(ISSUER, [PUBLIC, MTLS])
+    assert metadata["mtls_endpoint_aliases"] == {"token_endpoint": "https://as.example.com:8443/token"}
+    assert metadata["jwks_uri"] == "https://as.example.com/jwks"
+
+
+def test_pki_method_only_with_anchors() -> None:
+    pinned = ServedListener("https://as.example.com", frozenset({"token"}), True, False)
+    metadata = authorization_server_metadata(ISSUER, [pinned])
+    assert metadata["token_endpoint_auth_methods_supported"] == ["self_signed_tls_client_auth"]
+    assert "jwks_uri" not in metadata
+
+
+def test_no_member_is_empty() -> None:
+    """R62: RFC 8414 section 3.2"""
+    for listeners in ([], [MTLS], [PUBLIC], [PUBLIC, MTLS]):
+        assert all(authorization_server_metadata(ISSUER, listeners).values())
+
+
+def test_well_known_goes_between_host_and_path() -> None:
+    """R62: RFC 8414 section 3.1"""
+    assert well_known_path("https://as.example.com") == "/.well-known/oauth-authorization-server"
+    assert well_known_path("https://as.example.com/a/b") == "/.well-known/oauth-authorization-server/a/b"
