@@ -27,12 +27,18 @@ def _es256(key: object) -> Callable[[bytes], bytes]:
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise ValueError("ES256 needs an EC key on the curve P-256")
     sign, algorithm = key.sign, ec.ECDSA(hashes.SHA256())
+    return lambda signing_input: raw_p256_signature(sign(signing_input, algorithm))
 
-    def signature(signing_input: bytes) -> bytes:
-        r, s = decode_dss_signature(sign(signing_input, algorithm))
-        return r.to_bytes(32, "big") + s.to_bytes(32, "big")  # RFC 7518 section 3.4: both at full length
 
-    return signature
+def raw_p256_signature(der: bytes) -> bytes:
+    """r and s of an ECDSA signature on P-256, both in 32 octets (RFC 7518 section 3.4).
+
+    :param der: Ecdsa-Sig-Value (RFC 3279 section 2.2.3).
+    :raises ValueError: when that is not what it is.
+    :raises OverflowError: when r or s is too large, or negative.
+    """
+    r, s = decode_dss_signature(der)
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
 def _rsa_key(key: object, alg: str) -> rsa.RSAPrivateKey:
