@@ -5,7 +5,6 @@ Nothing is downloaded: the fresh environments find what mtlsd needs through a .p
 
 from __future__ import annotations
 
-import shutil
 import site
 import subprocess
 import sys
@@ -17,8 +16,8 @@ import attrs
 import pytest
 
 import mtlsd
+from tests.end_to_end.tree import copy_tree
 
-ROOT = Path(__file__).parents[2]
 PLUGIN = "twisted/plugins/mtlsd_plugin.py"
 
 
@@ -41,12 +40,7 @@ class Built:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """A copy of what git would commit, and the wheel that is built from the sdist that is built from it."""
-    tree = tmp_path_factory.mktemp("tree")
-    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT)
-    for name in listed.splitlines():
-        if (ROOT / name).exists():  # deleted, and not committed yet
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, tree / name)
+    tree = copy_tree(tmp_path_factory.mktemp("tree"))
     out = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, tree, cwd=tree)
     return Built(tree, next(out.glob("*.tar.gz")), next(out.glob("*.whl")))
