@@ -39,6 +39,9 @@ class AttributeType:
     rule: EqualityRule = EqualityRule.CASE_IGNORE
 
 
+MOST_ATTRIBUTES: Final = 100
+"""How many attributes a name may have; in practice it has fewer than twenty."""
+
 _IA5: Final = EqualityRule.CASE_IGNORE_IA5
 _PKCS_9: Final = "1.2.840.113549.1.9."
 _PILOT: Final = "0.9.2342.19200300.100.1."

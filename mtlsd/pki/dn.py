@@ -9,14 +9,12 @@ import attrs
 from cryptography import x509
 
 from mtlsd.pki import der, rfc4514
-from mtlsd.pki.attributes import BY_OID, EqualityRule, equality_rule
+from mtlsd.pki.attributes import BY_OID, MOST_ATTRIBUTES, EqualityRule, equality_rule
 from mtlsd.pki.printable import printable
 from mtlsd.pki.stringprep import prepare
 
 _SPECIAL: Final = ',+"\\<>;'
-# A name has fewer than twenty attributes in practice. Somebody who has only the public certificate can make
-# us read it, so what that costs is bounded.
-_MOST_ATTRIBUTES: Final = 100
+# Somebody who has only the public certificate can make us read a name, so what that costs is bounded.
 _MOST_OCTETS: Final = 16384
 
 _AttributeKey = tuple[str, str, str | bytes]
@@ -132,14 +130,14 @@ class DistinguishedName:
         if len(data) > _MOST_OCTETS:
             raise ValueError(f"a name of more than {_MOST_OCTETS} octets")
         rdns = []
-        room = _MOST_ATTRIBUTES
+        room = MOST_ATTRIBUTES
         for level in der.elements(der.element(data, der.SEQUENCE).content):
             if level.tag != der.SET:
                 raise ValueError("a relative distinguished name that is not a SET")
             attributes = tuple(_encoded(attribute) for attribute in der.elements(level.content))
             room -= max(len(attributes), 1)
             if not attributes or room < 0:
-                raise ValueError(f"a level without attribute, or more than {_MOST_ATTRIBUTES} attributes")
+                raise ValueError(f"a level without attribute, or more than {MOST_ATTRIBUTES} attributes")
             rdns.append(RelativeDistinguishedName(attributes))
         return cls(tuple(rdns))
 

@@ -13,7 +13,7 @@ from typing import Final
 import attrs
 
 from mtlsd.pki import der
-from mtlsd.pki.attributes import BY_KEYWORD
+from mtlsd.pki.attributes import BY_KEYWORD, MOST_ATTRIBUTES
 from mtlsd.pki.printable import printable
 
 _MOST_CHARACTERS: Final = 65536
@@ -72,7 +72,7 @@ def parse(text: str) -> tuple[tuple[Token, ...], ...]:
     position = label.end() if label else 0
     levels: list[tuple[Token, ...]] = []
     level: tuple[Token, ...] = ()
-    while True:
+    for _ in range(MOST_ATTRIBUTES):
         token, position = _attribute(text, position)
         level = (*level, token)
         separator = text[position : position + 1]
@@ -82,6 +82,7 @@ def parse(text: str) -> tuple[tuple[Token, ...], ...]:
         if not separator:
             return tuple(levels)
         position += 1
+    raise _mistake(text[position:], position, "no name has so many attributes", "Write one name.")
 
 
 def _check_whole(text: str) -> None:

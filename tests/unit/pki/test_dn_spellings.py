@@ -14,10 +14,6 @@ CN, O, UNKNOWN = "2.5.4.3", "2.5.4.10", "1.3.6.1.4.1.99999.1"  # noqa: E741 - X.
 UTF8, UNIVERSAL, BMP = 0x0C, 0x1C, 0x1E
 
 
-def read(text: str) -> DistinguishedName:
-    return DistinguishedName.from_string(text)
-
-
 # -- through every spelling ---------------------------------------------------------------------------------
 
 TEXT_TYPES = [known for known in ATTRIBUTE_TYPES if known.rule is EqualityRule.CASE_IGNORE]

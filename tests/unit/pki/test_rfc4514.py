@@ -164,6 +164,8 @@ def test_what_is_no_name_at_all() -> None:
     assert "empty" in _mistake("")
     assert "empty" in _mistake(" \n")
     assert len(_mistake("x" * 100_000)) < 200
+    assert "so many" in _mistake("CN=a+" * 101 + "CN=b")
+    assert len(parse("CN=a," * 99 + "CN=b")) == 100
 
 
 @given(st.text() | st.text(' ,+="\\<>;#\ncnCNoO.012345abcdef/:'))
