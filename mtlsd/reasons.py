@@ -15,7 +15,7 @@ _UNKNOWN_CA = 19  # X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN -> unknown_ca
 _EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED -> certificate_expired
 _BAD = 28  # X509_V_ERR_CERT_REJECTED -> bad_certificate
 _UNSUPPORTED = 26  # X509_V_ERR_INVALID_PURPOSE -> unsupported_certificate
-_UNKNOWN = 96  # X509_V_ERR_OCSP_CERT_UNKNOWN -> certificate_unknown
+_UNKNOWN = 75  # X509_V_ERR_OCSP_CERT_UNKNOWN -> certificate_unknown
 _DECRYPT = 7  # X509_V_ERR_CERT_SIGNATURE_FAILURE -> decrypt_error
 _INTERNAL = 1  # X509_V_ERR_UNSPECIFIED -> internal_error
 

@@ -151,7 +151,12 @@ class _Attempt:
             raise _refusal(error) from None
         finally:
             forget_openssl_errors()
-        return Path(tuple(_certificate(own) for own in found))
+        return Path(tuple(map(self._read, found)))
+
+    def _read(self, loaded: crypto.X509) -> Certificate:
+        der = crypto.dump_certificate(crypto.FILETYPE_ASN1, loaded)
+        known = (self.leaf, *self.sent, *self.validator.intermediates, *self.validator.anchors)
+        return next((own for own in known if own.der == der), None) or Certificate.from_der(der)
 
     def _load(self, own: Certificate) -> crypto.X509:
         return self.validator.loaded.get(own.der) or _load(own)
@@ -195,17 +200,14 @@ def _load(certificate: Certificate) -> crypto.X509:
         raise Refusal(reasons.CERTIFICATE_MALFORMED, certificate.facts() | facts) from None
 
 
-def _certificate(loaded: crypto.X509) -> Certificate:
-    return Certificate.from_der(crypto.dump_certificate(crypto.FILETYPE_ASN1, loaded))
-
-
 def _refusal(error: crypto.X509StoreContextError) -> Refusal:
     number, depth = error.errors[0], error.errors[1]
     certificate: Certificate | None = None
     # OpenSSL has no certificate at hand for some errors, and pyOpenSSL then wraps a NULL.
     if getattr(error.certificate, "_x509", None):
         with suppress(Refusal, crypto.Error):
-            certificate = _certificate(error.certificate)
+            der = crypto.dump_certificate(crypto.FILETYPE_ASN1, error.certificate)
+            certificate = Certificate.from_der(der)
     return refusal_for(number, depth, certificate)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import attrs
 
+from mtlsd.pki.verify_errors import alert_for
+from mtlsd.reasons import REASONS
 from tests.pki.maker import Pki, Presented
 
 Maker = Callable[[Pki], Presented]
@@ -31,6 +33,14 @@ class Kind:
     alert: str | None
     note: str
     sendable: bool
+
+    @property
+    def alerts(self) -> frozenset[str]:
+        """The alerts that a client of mtlsd may see: the one that fits the reason, or OpenSSL's own where the
+        certificate never comes before the judge.
+        """
+        fitting = {alert_for(REASONS[code].verify_error) for code in self.reasons}
+        return frozenset(fitting if self.alert is None else fitting | {self.alert})
 
 
 class Kinds(dict[str, Kind]):
