@@ -97,6 +97,7 @@ def _public_url(table: ListenerTable, place: Place | None, around: Surroundings,
         except ValueError as error:
             remedy = 'Take a URL as clients see it: "https://mtls.example.com:8443".'
             notes.add("public_url", f"{shown(table.public_url)} {error}", remedy)
+            return ""
         return url
     if not around.issuer:
         return ""

@@ -29,6 +29,7 @@ from mtlsd.config.text import check_names, shown
 from mtlsd.config.urls import check_url
 from mtlsd.errors import ConfigError
 from mtlsd.pki.path import AnchorGroup
+from mtlsd.pki.printable import printable
 
 
 def load(path: Path, now: datetime, check_endpoint: CheckEndpoint = check_plugin) -> Loaded:
@@ -40,7 +41,7 @@ def load(path: Path, now: datetime, check_endpoint: CheckEndpoint = check_plugin
     """
     # A daemon may change its directory before it reloads
     path = path.absolute()
-    notes = Notes(path.name)
+    notes = Notes(printable(path.name))
     document = read_document(path, notes)
     config = None if document is None else _Loader(document, path, now, check_endpoint, notes).config()
     if config is None or notes.fatal:

@@ -11,6 +11,7 @@ from mtlsd.config.notes import Notes
 from mtlsd.config.reading import Unreadable, read_file
 from mtlsd.errors import ConfigError, Refusal
 from mtlsd.pki.certificate import Certificate
+from mtlsd.pki.printable import printable
 
 PEM_WANTED = "Give certificates in PEM: -----BEGIN CERTIFICATE-----."
 
@@ -24,7 +25,7 @@ def certificates_in(path: Path) -> tuple[Certificate, ...]:
 
     :raises ConfigError: saying why it cannot be read.
     """
-    notes = Notes(str(path))
+    notes = Notes(printable(str(path)))
     try:
         content, _ = read_file(path)
         return tuple(map(Certificate.from_der, certificate_blocks(content)))

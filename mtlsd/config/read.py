@@ -24,6 +24,7 @@ from mtlsd.config.notes import Notes
 from mtlsd.config.structure import structure, unknown_key
 from mtlsd.config.text import key_path
 from mtlsd.config.toml import read_toml
+from mtlsd.pki.printable import printable
 
 T = TypeVar("T")
 
@@ -142,7 +143,7 @@ def _clients_beside(directory: Path, notes: Notes) -> Iterator[ClientEntry]:
         return
     for name in names:
         if name.endswith(".toml") and not name.startswith("."):
-            yield from _clients_of_file(folder / name, notes.of(key_path(CLIENTS_DIRECTORY) + "/" + name))
+            yield from _clients_of_file(folder / name, notes.of(printable(f"{CLIENTS_DIRECTORY}/{name}")))
 
 
 def _clients_of_file(path: Path, notes: Notes) -> Iterator[ClientEntry]:

@@ -23,24 +23,28 @@ class Unreadable(Exception):
 def read_file(path: Path, *, regular: bool = True) -> tuple[bytes, os.stat_result]:
     """The file's content, and whose it is.
 
+    :param regular: refuse pipes and devices, which could hold up the whole daemon.
     :raises Unreadable: saying why not.
     """
     try:
-        # Without O_NONBLOCK a pipe would hold up the whole daemon
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_NONBLOCK if regular else 0))
+        try:
+            status = os.fstat(descriptor)
+            content = _read(descriptor, status, regular)
+        finally:
+            os.close(descriptor)
     except (OSError, ValueError) as error:
         raise _unreadable(error) from error
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if regular and not stat.S_ISREG(status.st_mode):
-            raise Unreadable("is not a regular file", "Name a file.")
-        try:
-            content = file.read(LARGEST_FILE + 1)
-        except OSError as error:
-            raise _unreadable(error) from error
     if len(content) > LARGEST_FILE:
         raise Unreadable(f"is larger than {LARGEST_FILE} bytes", "Name another file.")
     return content, status
+
+
+def _read(descriptor: int, status: os.stat_result, regular: bool) -> bytes:
+    if stat.S_ISDIR(status.st_mode) or (regular and not stat.S_ISREG(status.st_mode)):
+        raise Unreadable("is not a regular file", "Name a file.")
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read(LARGEST_FILE + 1)
 
 
 def _unreadable(error: OSError | ValueError) -> Unreadable:

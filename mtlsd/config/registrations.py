@@ -11,6 +11,7 @@ from mtlsd.config.files import Files
 from mtlsd.config.notes import Notes
 from mtlsd.config.read import ClientEntry
 from mtlsd.config.server_certificate import SOON
+from mtlsd.config.text import shown
 from mtlsd.errors import ConfigError, Mistake, Refusal
 from mtlsd.pki.certificate import Certificate
 
@@ -41,7 +42,7 @@ def _pins(key: str, name: str, entry: ClientEntry) -> list[bytes]:
     if len(found) > 1:
         # A chain would pin the CA's certificate as if it were a client's
         remedy = "Give the client's own certificate alone, each one in a file of its own."
-        entry.notes.add(key, f"{name!r} has {len(found)} certificates", remedy)
+        entry.notes.add(key, f"{shown(name)} has {len(found)} certificates", remedy)
         return []
     return [certificate.der for certificate in found]
 
