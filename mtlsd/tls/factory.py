@@ -14,6 +14,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
 )
 from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -28,19 +29,25 @@ RefusedHandshake = Callable[[Peer, Refusal], None]
 
 
 class PeerConnection(Connection):
-    """A connection that tells its :class:`~mtlsd.tls.peer.Peer` how the handshake ended."""
+    """A connection that tells its :class:`~mtlsd.tls.peer.Peer` how the handshake ended.
+
+    :ivar peer: not OpenSSL's application data, which Twisted takes for itself.
+    """
+
+    peer: Peer
 
     def do_handshake(self) -> None:
         """Go on with the handshake. Twisted catches OpenSSL.SSL.Error alone, so nothing else comes out."""
-        peer: Peer = self.get_app_data()
+        peer = self.peer
         try:
             super().do_handshake()
             peer.complete(self)
         except WantReadError:
             raise
         except Error as error:
-            peer.handshake_error = error
-            raise
+            # A close_notify in mid-handshake is an error without words, which Twisted stumbles over.
+            peer.handshake_error = error if error.args else Error([("SSL routines", "", "close notify")])
+            raise peer.handshake_error from None
         except Exception as fault:
             peer.fault = fault
             peer.handshake_error = Error([("mtlsd", "do_handshake", type(fault).__name__)])
@@ -64,10 +71,13 @@ class ConnectionCreator:
         self.context, self.judge = context, judge
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> Connection:
-        address = tlsProtocol.address if isinstance(tlsProtocol, TLSServerProtocol) else None
+        return self.connection(tlsProtocol.address if isinstance(tlsProtocol, TLSServerProtocol) else None)
+
+    def connection(self, address: IAddress | None = None) -> Connection:
+        """A connection with a new :class:`~mtlsd.tls.peer.Peer` as its application data."""
         connection = PeerConnection(self.context, None)
         port = getattr(address, "port", 0)
-        connection.set_app_data(Peer(self.listener, host_of(address), port, self.judge))
+        connection.peer = Peer(self.listener, host_of(address), port, self.judge)
         return connection
 
 
@@ -93,6 +103,7 @@ class TLSServerFactory(TLSMemoryBIOFactory):
     :ivar turned_away: how many connections were closed because of the limit.
     """
 
+    _log = Logger()
     protocol = TLSServerProtocol
 
     def __init__(
@@ -132,6 +143,9 @@ class TLSServerFactory(TLSMemoryBIOFactory):
 
     def connection_lost(self, peer: Peer, reason: Failure) -> None:
         """Say why a handshake failed, if it did and somebody wants to know."""
-        refusal = None if self._refused is None else classify(reason, peer)
+        refusal = classify(reason, peer)
         if self._refused is not None and refusal is not None:
-            self._refused(peer, refusal)
+            try:
+                self._refused(peer, refusal)
+            except Exception:
+                self._log.failure("a refused handshake could not be reported")

@@ -151,5 +151,5 @@ def peer_of(transport: object) -> Peer | None:
     """
     get_handle = getattr(transport, "getHandle", None)
     handle = None if get_handle is None else get_handle()
-    peer = handle.get_app_data() if isinstance(handle, Connection) else None
+    peer = getattr(handle, "peer", None)
     return peer if isinstance(peer, Peer) else None

@@ -64,7 +64,7 @@ class Verifier:
 
     def __call__(self, connection: Connection, ok: bool, store: StoreContext) -> bool:
         """Say whether the handshake goes on; :data:`mtlsd.tls.alerts.Verify`. It never raises."""
-        peer = connection.get_app_data()
+        peer = getattr(connection, "peer", None)
         if not isinstance(peer, Peer) or peer.handshake_completed:
             alerts.set_error(store, alerts.UNSPECIFIED)
             return False
