@@ -25,6 +25,7 @@ _head = re.compile(
     rb"(" + TOKEN + rb"++) ([\x21-\x7e]++) (HTTP/1\.[01])\r\n"
     rb"((?:" + TOKEN + rb"++:" + FIELD_CONTENT + rb"*+\r\n)*+)\r\n"
 ).fullmatch
+_REMEMBERED_BYTES = 1024  # a larger head is parsed anew: an idle connection should not hold much memory
 _field_lines = re.compile(rb"([^:\r\n]++):[ \t]*+([^\r\n]*+)\r\n").findall
 
 
@@ -181,6 +182,8 @@ class RequestParser:
 
     def _find_head(self) -> Head | None:
         """Parse a head that differs from the last one, if it has arrived whole."""
+        if not self._buffer:
+            return None
         if not self._line_skipped and self._buffer.startswith(b"\r\n"):
             self._buffer = self._buffer[
                 2:
@@ -191,12 +194,15 @@ class RequestParser:
         if end < 0 or end > limits.line_bytes:
             self._scan(limits.header_bytes if end < 0 else end + 4)
         if end < 0:
+            if len(self._buffer) >= limits.header_bytes:
+                raise refuse("RFC 6585 section 5", "too large a section", reasons.REQUEST_HEADERS_TOO_LARGE)
             return None
         raw = bytes(self._buffer[: end + 4])
         head = Head.from_bytes(raw, limits)
         self._buffer = self._buffer[end + 4 :]
         self._scanned = 0
-        self._last_raw, self._last_head = raw, head
+        if len(raw) <= _REMEMBERED_BYTES:
+            self._last_raw, self._last_head = raw, head
         return head
 
     def _scan(self, most: int) -> None:
@@ -212,10 +218,6 @@ class RequestParser:
                 "RFC 9112 section 3", "the request line is too long", reasons.REQUEST_TARGET_TOO_LONG
             )
         wrong = wrong or bad_octet(buffer, self._scanned, most)
-        if wrong is None and len(buffer) >= most == self._limits.header_bytes:
-            wrong = refuse(
-                "RFC 6585 section 5", "the header section is too large", reasons.REQUEST_HEADERS_TOO_LARGE
-            )
         if wrong is not None:
             raise wrong
         self._scanned = max(0, len(buffer) - 1)
