@@ -6,43 +6,15 @@ import contextlib
 import os
 import sqlite3
 import stat
-from collections.abc import Mapping
 from pathlib import Path
+from tempfile import mkstemp
 from urllib.parse import quote
 
 import attrs
 
 from mtlsd.stores.interfaces import StoreTooNew, StoreUnavailable
 from mtlsd.stores.schema import APPLICATION_ID, Schema, upgrade, version_of
-
-_ACCESS = (
-    "cannot be written",
-    "Let mtlsd's user write the file and also its directory: SQLite keeps two more files beside it.",
-)
-_DAMAGED = (
-    "is damaged",
-    "Stop mtlsd and put a backup in its place; the sqlite3 command .recover saves what can still be read.",
-)
-# By primary result code, https://www.sqlite.org/rescode.html
-_ADVICE: Mapping[int, tuple[str, str]] = {
-    sqlite3.SQLITE_BUSY: (
-        "is locked by another process",
-        "Find it with fuser. To copy a store in use, take the sqlite3 command .backup.",
-    ),
-    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", _ACCESS[1]),
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_FULL: ("cannot grow: there is no room left on the disk", "Make room on its file system."),
-    sqlite3.SQLITE_IOERR: (
-        "cannot be read or written: the disk fails",
-        "See the kernel's log, then try again.",
-    ),
-    sqlite3.SQLITE_NOTADB: (
-        "is not a store of mtlsd: it is no SQLite database, or a damaged one",
-        "Name another file in store.url, or put a backup in its place.",
-    ),
-    sqlite3.SQLITE_PERM: _ACCESS,
-    sqlite3.SQLITE_READONLY: _ACCESS,
-}
+from mtlsd.stores.sqlite_errors import in_words
 
 
 @attrs.frozen
@@ -62,7 +34,12 @@ class SQLiteFile:
         :raises StoreUnavailable: naming the file, what is wrong and the remedy.
         :raises StoreTooNew: before anything in it is changed.
         """
-        self._create()
+        try:
+            if not self.path.exists():
+                self._make()
+            self._check_mode(os.stat(self.path).st_mode)
+        except OSError as error:
+            raise self._os_problem(error) from error
         return self._connect(writing=True)
 
     def connect_reader(self) -> sqlite3.Connection:
@@ -71,12 +48,7 @@ class SQLiteFile:
 
     def unavailable(self, error: sqlite3.Error) -> StoreUnavailable:
         """What SQLite says, for people."""
-        code = getattr(error, "sqlite_errorcode", 0)  # absent on errors that Python's module raises itself
-        name = getattr(error, "sqlite_errorname", type(error).__name__)
-        message, remedy = _ADVICE.get(
-            code & 0xFF, (f"fails: {error}", "This is a fault of mtlsd: report it with the log.")
-        )
-        problem = self._problem(f"the store {message} ({name})", remedy)
+        problem = self._problem(*in_words(error))
         problem.__cause__ = error
         return problem
 
@@ -98,29 +70,28 @@ class SQLiteFile:
         remedy = "Check store.url, and that its directory exists and belongs to the user that mtlsd runs as."
         return self._problem(f"the store cannot be opened: {error.strerror}", remedy)
 
-    def _create(self) -> None:
-        """Make an empty file that only its owner can use, durably.
+    def _make(self) -> None:
+        """Make a whole store beside, then give it its name, unless somebody else was faster.
 
-        An existing file is never opened here: closing it would drop the locks that SQLite holds on it
-        elsewhere in this process (https://www.sqlite.org/howtocorrupt.html section 2.2).
+        So nobody ever sees half of it, and processes that start together agree on one: SQLite does not wait
+        for others while it turns the write-ahead log on. An existing file is never opened here: closing
+        it would drop the locks that SQLite holds on it elsewhere in this process
+        (https://www.sqlite.org/howtocorrupt.html section 2.2).
         """
+        directory = self.path.parent
+        descriptor, name = mkstemp(".new", f".{self.path.name}.", directory)  # mode 0600
+        beside = attrs.evolve(self, path=Path(name))
         try:
+            _give_to_owner_of_directory(descriptor, directory)
+            beside._connect(writing=True).close()
             with contextlib.suppress(FileExistsError):
-                descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-                try:
-                    self._give_to_owner_of_directory(descriptor)
-                finally:
-                    os.close(descriptor)
-                _sync_directory(self.path.parent)
-            self._check_mode(os.stat(self.path).st_mode)
-        except OSError as error:
-            raise self._os_problem(error) from error
-
-    def _give_to_owner_of_directory(self, descriptor: int) -> None:
-        """So that a command run as root before the daemon's first start does not lock the daemon out."""
-        if os.geteuid() == 0:
-            owner = os.stat(self.path.parent)
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+                os.link(beside.path, self.path)
+        except StoreUnavailable as error:
+            raise self._problem(error.message, error.remedy) from error
+        finally:
+            for ending in ("-journal", "-wal", "-shm", ""):
+                Path(name + ending).unlink(missing_ok=True)
+        _sync_directory(directory)
 
     def _check_mode(self, mode: int) -> None:
         if not stat.S_ISREG(mode):
@@ -154,13 +125,15 @@ class SQLiteFile:
 
     def _refuse_foreign(self, connection: sqlite3.Connection) -> None:
         """Before the first change: is this ours, and not of a newer mtlsd?"""
+        connection.execute("BEGIN")  # one state: another process may be making it a store just now
         application_id = connection.execute("PRAGMA application_id").fetchone()[0]
         objects = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        found = version_of(connection)
+        connection.execute("COMMIT")
         if application_id != APPLICATION_ID and (application_id or objects):
             raise self._problem(
                 "this SQLite database is not a store of mtlsd", "Name another file in store.url."
             )
-        found = version_of(connection)
         if found > self.schema.version:
             raise StoreTooNew(
                 str(self.path),
@@ -174,6 +147,16 @@ class SQLiteFile:
         connection.execute("PRAGMA synchronous = FULL")  # in WAL mode NORMAL may lose what was answered
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
+
+
+def _give_to_owner_of_directory(descriptor: int, directory: Path) -> None:
+    """Close the file, after root has given it away: a command before the first start may be root's."""
+    try:
+        if os.geteuid() == 0:
+            owner = os.stat(directory)
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    finally:
+        os.close(descriptor)
 
 
 def _sync_directory(path: Path) -> None:

@@ -11,13 +11,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from mtlsd.stores.interfaces import ClientStore
+from mtlsd.stores.schema import version_of
 from mtlsd.stores.sqlite import open_store
+from mtlsd.stores.sqlite_file import SQLiteFile
 from mtlsd.stores.workers import InlineWorker
 from tests.unit.stores.values import result_of
 
@@ -114,6 +118,26 @@ def test_what_was_answered_survives_kill_9(tmp_path: Path) -> None:
     assert len(answered) > KILLS
     # of what was not answered any more, at most the last of each process is there
     assert len(stored(path)) <= len(answered) + KILLS
+
+
+def test_openers_at_the_same_instant_agree_on_one_file(tmp_path: Path) -> None:
+    """SQLite does not wait for another connection that turns the write-ahead log on: nobody may see it."""
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(25):
+            path = tmp_path / str(number) / "mtlsd.db"
+            path.parent.mkdir()
+            barrier = Barrier(8)
+            together = [threads.submit(open_together, barrier, path) for _ in range(8)]
+            assert {opener.result() for opener in together} == {os.stat(path).st_ino}
+            assert [entry.name for entry in path.parent.iterdir()] == ["mtlsd.db"]
+
+
+def open_together(barrier: Barrier, path: Path) -> int:
+    file = SQLiteFile(path)
+    barrier.wait()
+    with closing(file.connect_writer()) as connection:
+        assert version_of(connection) == file.schema.version
+        return file.identity()[1]
 
 
 def test_processes_that_start_together_make_one_store(tmp_path: Path) -> None:

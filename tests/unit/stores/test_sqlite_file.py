@@ -153,6 +153,15 @@ def test_a_damaged_file(path: Path) -> None:
     assert "backup" in caught.value.remedy
 
 
+def test_a_store_that_cannot_be_finished_leaves_nothing(path: Path) -> None:
+    """As on a full disk: the file that is named is the one that was asked for."""
+    file = SQLiteFile(path, Schema((("CREATE TABLE a (b TEXT)", "nonsense"),)))
+    with pytest.raises(StoreUnavailable) as caught:
+        file.connect_writer()
+    assert caught.value.place == str(path)
+    assert list(path.parent.iterdir()) == []
+
+
 def test_a_locked_file(path: Path) -> None:
     with opened(path):
         pass
