@@ -126,7 +126,7 @@ class _Attempt:
         refused: Refusal | None = None
         for anchors, helpers in self._tries():
             try:
-                return self._build(anchors, helpers)
+                return self._ending_in(anchors, self._build(anchors, helpers))
             except Refusal as refusal:
                 if refused is None or refused.reason.code in _ISSUER_IS_WRONG:
                     refused = refusal
@@ -142,7 +142,17 @@ class _Attempt:
         for anchor in self.validator.namesakes(self.leaf, *self.sent, *configured):
             yield (anchor,), (*self.sent, *configured)
 
-    def _build(self, anchors: Iterable[Certificate], helpers: Iterable[Certificate]) -> Path:
+    def _ending_in(self, anchors: Sequence[Certificate], built: Sequence[Certificate]) -> Path:
+        """The path up to its last anchor.
+
+        A leaf that is an anchor itself is accepted whatever stands above it, and OpenSSL leaves that there.
+        """
+        end = max((number for number, own in enumerate(built, 1) if own in anchors), default=0)
+        if end == 0:
+            raise Refusal(reasons.CHAIN_UNTRUSTED, self.leaf.facts())
+        return Path(tuple(built[:end]))
+
+    def _build(self, anchors: Iterable[Certificate], helpers: Iterable[Certificate]) -> Sequence[Certificate]:
         store = _store(map(self._load, anchors), self.validator.strict, self.now)
         context = crypto.X509StoreContext(store, _load(self.leaf), [self._load(own) for own in helpers])
         try:
@@ -151,7 +161,7 @@ class _Attempt:
             raise _refusal(error) from None
         finally:
             forget_openssl_errors()
-        return Path(tuple(map(self._read, found)))
+        return [self._read(own) for own in found]
 
     def _read(self, loaded: crypto.X509) -> Certificate:
         der = crypto.dump_certificate(crypto.FILETYPE_ASN1, loaded)

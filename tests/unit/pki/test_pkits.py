@@ -1,7 +1,7 @@
 """NIST's PKITS (version 1.0.1 of 2011): no path that it calls invalid is accepted (R38).
 
-The package cryptography-vectors brings the certificates. What is valid stands in their names, and which part of
-the suite they belong to follows from them too. ``docs/pkits.md`` lists every case that ends otherwise than
+The package cryptography-vectors brings the certificates. What is valid stands in their names, and which part
+of the suite they belong to follows from them too. ``docs/pkits.md`` lists every case that ends otherwise than
 PKITS says, and a test here holds it complete.
 """
 
@@ -84,7 +84,7 @@ def authorities() -> list[Certificate]:
 
 
 def chain_of(leaf: Certificate) -> list[bytes]:
-    """Every CA of PKITS that might stand above the leaf: whose name some certificate below gives as issuer."""
+    """Every CA of PKITS that might stand above the leaf: those that it and they name as issuers."""
     found: list[Certificate] = []
     below = [leaf]
     while below:
