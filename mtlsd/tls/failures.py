@@ -2,51 +2,55 @@
 
 from __future__ import annotations
 
-from OpenSSL.SSL import Error, SysCallError
+from OpenSSL.SSL import Error
 from twisted.internet.error import ConnectionAborted
 from twisted.python.failure import Failure
 
 from mtlsd import reasons
-from mtlsd.errors import Fact, Refusal
+from mtlsd.errors import Refusal
 from mtlsd.tls.peer import Peer
 
-# OpenSSL's own words (ERR_reason_error_string); the error numbers have no public name.
-_NOT_VERIFIED = "certificate verify failed"
+# OpenSSL's own words (ERR_reason_error_string); pyOpenSSL gives no numbers.
 _ABSENT = "peer did not return a certificate"
 _NO_POSSESSION = frozenset({"bad signature", "wrong signature type"})
-_UNREADABLE = "asn1 lib"
+_NOT_VERIFIED = "certificate verify failed"
+_UNREADABLE = frozenset({"ASN1 lib", "cert length mismatch"})
 
 
 def library_reasons(error: BaseException | None) -> tuple[str, ...]:
     """OpenSSL's own words for what went wrong, innermost first; empty where it has none."""
-    if isinstance(error, Error) and not isinstance(error, SysCallError) and error.args:
-        errors = error.args[0]
-        if isinstance(errors, list):
-            return tuple(reason for _, _, reason in errors)
+    if isinstance(error, Error) and error.args and isinstance(error.args[0], list):
+        return tuple(reason for _, _, reason in error.args[0])
     return ()
 
 
 def classify(reason: Failure, peer: Peer) -> Refusal | None:
-    """Why this handshake failed.
+    """Why this connection got no handshake.
 
     :param reason: what ``connectionLost`` was told.
-    :return: None where nothing was refused: the handshake had completed, or the client went away by itself.
+    :return: None where nothing was refused: the handshake had completed, or the client went away before it
+        had presented anything.
     """
     if peer.handshake_completed:
         return None
-    words = library_reasons(peer.handshake_error) or library_reasons(reason.value)
+    if peer.fault is not None:
+        return Refusal(reasons.TLS_INTERNAL, {"detail": type(peer.fault).__name__})
+    words = library_reasons(peer.handshake_error)
     if _NOT_VERIFIED in words and peer.refused is not None:
         return peer.refused.refusal
-    if _ABSENT in words:
-        return Refusal(reasons.CERTIFICATE_ABSENT)
-    if peer.claimed is not None and _NO_POSSESSION.intersection(words):
-        return Refusal(reasons.TLS_POSSESSION, peer.claimed.facts())
+    if words and _NO_POSSESSION.isdisjoint(words):
+        return _failed(words)
     if reason.check(ConnectionAborted):
         return Refusal(reasons.TLS_TIMEOUT)
-    if words or peer.handshake_error is not None:
-        return Refusal(reasons.TLS_FAILED, _facts(words, peer))
-    return None
+    if peer.claimed is None:
+        return None
+    # The signature was bad, or none came at all: whoever owns nothing but a public certificate stops here.
+    return Refusal(reasons.TLS_POSSESSION, peer.claimed.facts())
 
 
-def _facts(words: tuple[str, ...], peer: Peer) -> dict[str, Fact]:
-    return {"openssl": words or (str(peer.handshake_error),)}
+def _failed(words: tuple[str, ...]) -> Refusal:
+    if _ABSENT in words:
+        return Refusal(reasons.CERTIFICATE_ABSENT)
+    if not _UNREADABLE.isdisjoint(words):
+        return Refusal(reasons.CERTIFICATE_MALFORMED, {"openssl": words})
+    return Refusal(reasons.TLS_FAILED, {"openssl": words})

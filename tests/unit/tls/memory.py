@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import attrs
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -35,7 +36,7 @@ def now() -> datetime:
     return PKI.now
 
 
-def server_tls(**changes: object) -> ListenerTLS:
+def server_tls(**changes: Any) -> ListenerTLS:
     """A listener that trusts the root of the PKI."""
     own = PKI.leaf(PKI.root, dn(CN="as.example.com"))
     tls = ListenerTLS(LISTENER, (own.leaf,), ec_private(own), "required", anchors=(PKI.root.der,))
@@ -73,7 +74,7 @@ def judge_of(
     return Judge(Snapshot(index, {LISTENER: trust}))
 
 
-def creator(judge: Judging | None, **changes: object) -> ConnectionCreator:
+def creator(judge: Judging | None, **changes: Any) -> ConnectionCreator:
     return ConnectionCreator(LISTENER, build_context(server_tls(**changes), now), judge)
 
 
