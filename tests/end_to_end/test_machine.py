@@ -18,10 +18,10 @@ from tests.end_to_end.tree import ROOT
 
 pytestmark = needs("systemd-nspawn", "debootstrap", "git", root=True)
 
-TOKEN = """
-cd /root/dev && curl -sS --cacert ca.pem --cert billing.pem --key billing.key \
-  -d grant_type=client_credentials -d client_id=billing https://localhost:8443/token
-"""
+TOKEN = (
+    "cd /root/dev && curl -sS --cacert ca.pem --cert billing.pem --key billing.key"
+    " -d grant_type=client_credentials -d client_id=billing https://localhost:8443/token"
+)
 CONFIG = "/etc/mtlsd/mtlsd.toml"
 MAIN_PID = "systemctl show --property MainPID --value mtlsd"
 
@@ -74,8 +74,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 def test_it_starts_and_gives_a_bound_token(host: Machine) -> None:
-    start, token = commands("5. Start")
+    start, register, token = commands("5. Start")
     assert "active (running)" in host.shell(start)
+    host.shell(register + "sleep 2")
     thumbprint = host.shell(
         "openssl x509 -in /root/dev/billing.pem -outform DER | openssl dgst -sha256 -binary |"
         " basenc --base64url | tr -d =",
