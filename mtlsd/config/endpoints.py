@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Self
 
 import attrs
@@ -17,6 +18,18 @@ from twisted.internet.interfaces import IStreamServerEndpointStringParser
 from twisted.plugin import getPlugins
 
 CheckEndpoint = Callable[[str], None]
+
+# The parameters of Twisted's own kinds, in the order in which they may stand without names
+_PARAMETERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "tcp": ("port", "interface", "backlog"),
+        "tcp6": ("port", "backlog", "interface"),
+        "unix": ("address", "mode", "backlog", "lockfile"),
+        "systemd": ("domain", "index", "name"),
+    }
+)
+# Where Twisted listens without an interface
+_ALL: Mapping[str, str] = MappingProxyType({"tcp": "0.0.0.0", "tcp6": "::"})  # noqa: S104  # not a choice made here
 
 
 def check_plugin(kind: str) -> None:
@@ -58,36 +71,33 @@ class Place:
             raise ValueError("brings TLS of its own, and mtlsd could not see the client's certificate")
         if kind == "haproxy":
             return cls.from_string(":".join(arguments), check_other)
-        if kind in ("tcp", "tcp6"):
-            return cls._tcp(kind, arguments, options)
+        if kind not in _PARAMETERS:
+            check_other(kind)
+            return cls(kind, None, text)
+        named = _named(kind, arguments, options)
         if kind == "unix":
-            return cls(kind, None, arguments[0] if arguments else options.get("address", ""))
-        if kind == "systemd":
-            return cls._systemd(arguments, options)
-        check_other(kind)
-        return cls(kind, None, text)
+            return cls(kind, None, named.get("address", ""))
+        return cls._systemd(named) if kind == "systemd" else cls._tcp(kind, named)
 
     @classmethod
-    def _tcp(cls, kind: str, arguments: Sequence[str], options: Mapping[str, str]) -> Self:
-        port = arguments[0] if arguments else options.get("port", "")
-        if not (port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65536):
+    def _tcp(cls, kind: str, named: Mapping[str, str]) -> Self:
+        port = _number(named.get("port", ""))
+        if port is None or port > 65535:
             raise ValueError("has no port between 0 and 65535")
-        interface = arguments[1] if kind == "tcp" and len(arguments) > 1 else options.get("interface", "")
-        interface = interface or ("0.0.0.0" if kind == "tcp" else "::")  # noqa: S104  # what Twisted does
+        interface = named.get("interface") or _ALL[kind]
         try:
             ipaddress.ip_address(interface.partition("%")[0])
         except ValueError:
-            raise ValueError("has an interface that is no IP address (put \\ before each : of one)") from None
-        return cls("tcp", int(port), interface)
+            raise ValueError("has an interface that is no IP address") from None
+        return cls("tcp", port, interface)
 
     @classmethod
-    def _systemd(cls, arguments: Sequence[str], options: Mapping[str, str]) -> Self:
-        domain = arguments[0] if arguments else options.get("domain", "")
-        if not hasattr(socket, f"AF_{domain}"):
+    def _systemd(cls, named: Mapping[str, str]) -> Self:
+        if not hasattr(socket, f"AF_{named.get('domain')}"):
             raise ValueError("has no domain=INET, domain=INET6 or domain=UNIX")
-        if ("name" in options) == ("index" in options):
+        if ("name" in named) == ("index" in named):
             raise ValueError("wants either name= or index=")
-        return cls("systemd", None, "name=" + options["name"] if "name" in options else options["index"])
+        return cls("systemd", None, f"name={named['name']}" if "name" in named else named["index"])
 
     def collides_with(self, other: Place) -> bool:
         """Whether both cannot listen at once. Port 0 stands for any free one."""
@@ -104,6 +114,28 @@ class Place:
     @property
     def _plain(self) -> str:
         return self.address.partition("%")[0]
+
+
+def _named(kind: str, arguments: Sequence[str], options: Mapping[str, str]) -> dict[str, str]:
+    """The arguments by name, as Twisted's function for that kind of endpoint would take them."""
+    parameters = _PARAMETERS[kind]
+    if len(arguments) > len(parameters):
+        raise ValueError("has too many arguments; put \\ before a : that belongs to one")
+    named = dict(zip(parameters, arguments, strict=False))
+    for name, value in options.items():
+        if name not in parameters:
+            raise ValueError(f"has an unknown argument {name}; {kind} takes {', '.join(parameters)}")
+        if name in named:
+            raise ValueError(f"has {name} twice; put \\ before a : that belongs to an argument")
+        named[name] = value
+    for name in ("backlog", "index"):
+        if name in named and _number(named[name]) is None:
+            raise ValueError(f"has a {name} that is no number")
+    return named
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _parse(text: str) -> tuple[list[str], dict[str, str]]:

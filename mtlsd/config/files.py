@@ -81,7 +81,7 @@ class Files:
     def _check_permissions(self, key: str, name: str, status: os.stat_result) -> None:
         if status.st_mode & (stat.S_IRWXO | stat.S_IWGRP):
             self._add(key, name, "is open to other users", "chmod 600 it, and make a new key.")
-        elif status.st_mode & stat.S_IRGRP and status.st_uid != 0:
+        elif status.st_mode & stat.S_IRGRP and status.st_uid == os.geteuid() != 0:
             # root:mtlsd 0640 is how a key is lent to a service; a service's own key needs no group
             self._add(key, name, "may be read by its group", "chmod 600 it.", fatal=False)
 

@@ -32,7 +32,8 @@ class Credential:
     """
 
     chain: tuple[Certificate, ...]
-    key: PrivateKey = attrs.field(repr=False)
+    # two are equal when their certificates are: these name the key
+    key: PrivateKey = attrs.field(repr=False, eq=False)
 
 
 @attrs.frozen

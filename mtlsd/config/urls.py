@@ -51,13 +51,8 @@ def _split(text: str) -> SplitResult:
             raise ValueError(f"has {name}")
     if not _HTTPS_URL.fullmatch(text):
         raise ValueError("is no URL with a lower-case host")
-    parts = urlsplit(text)
-    _check_authority(parts)
-    return parts
-
-
-def _check_authority(parts: SplitResult) -> None:
     try:
+        parts = urlsplit(text)
         port, host = parts.port, parts.hostname or ""
         if ":" in host:
             ipaddress.IPv6Address(host)
@@ -67,3 +62,4 @@ def _check_authority(parts: SplitResult) -> None:
         raise ValueError("has a port to leave out")
     if ":" not in host and not all(_HOST_LABEL.fullmatch(label) for label in host.split(".")):
         raise ValueError("has a host that cannot be")
+    return parts
