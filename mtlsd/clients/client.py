@@ -311,6 +311,11 @@ class _Reader:
                 self.mistakes.add(
                     "jwks", str(error), "Register each certificate as a JWK with x5c (RFC 7517)."
                 )
+        for pin in pins:
+            try:
+                jwk_of_certificate(pin)
+            except ValueError as error:
+                self.mistakes.add("jwks", str(error), "Pin a certificate with an RSA, EC or Ed25519 key.")
         return tuple(dict.fromkeys(pins))
 
     def method(self, subject: Subject | None, pins: Sequence[bytes]) -> AuthMethod:
