@@ -133,6 +133,10 @@ class Snapshot:
     clients: ClientIndex
     trust: Mapping[str, ListenerTrust]
 
+    def trust_of(self, listener: str) -> ListenerTrust:
+        """What the listener trusts: nothing, where a reload has removed it under an open connection."""
+        return self.trust.get(listener) or ListenerTrust.from_groups((), True)
+
 
 def judge(presented: PresentedCertificate, snapshot: Snapshot, now: datetime) -> Judgement:
     """Say whose certificate this is, or why it is nobody's.
@@ -160,7 +164,7 @@ class _Case:
     def judge(self) -> Identity:
         certificate = self.certificate = Certificate.from_der(self.presented.leaf)
         self._passed("certificate", "a certificate (RFC 5280)", certificate.subject.to_string())
-        trust = self.snapshot.trust[self.presented.listener]
+        trust = self.snapshot.trust_of(self.presented.listener)
         pinned = self._pinned(certificate)
         candidates = tuple(self._candidates(certificate, trust))
         if pinned is not None and not candidates:

@@ -1,7 +1,7 @@
 """The command `mtlsd`.
 
-Each verb is a module here with `register(verbs)`, which adds its arguments and names the function that does it;
-that function takes the parsed arguments and returns the exit code.
+Each verb is a module here with `register(verbs)`, which adds its arguments and names the function that does
+it; that function takes the parsed arguments and returns the exit code.
 """
 
 from __future__ import annotations

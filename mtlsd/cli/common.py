@@ -14,13 +14,9 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from mtlsd.clients.client import Client
-from mtlsd.config.files import Files
 from mtlsd.config.load import load
 from mtlsd.config.model import Config
-from mtlsd.config.notes import Notes
-from mtlsd.errors import ConfigError
 from mtlsd.ops.audit import utc_now
-from mtlsd.pki.certificate import Certificate
 from mtlsd.stores.interfaces import ClientStore
 from mtlsd.stores.sqlite import open_store
 from mtlsd.stores.workers import InlineWorker
@@ -48,18 +44,6 @@ def load_config(path: Path) -> Config:
     for warning in loaded.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     return loaded.config
-
-
-def certificates_in(path: Path) -> tuple[Certificate, ...]:
-    """Every certificate of a PEM file.
-
-    :raises ConfigError: where it cannot be read, or has none.
-    """
-    notes = Notes(str(path))
-    found = Files(Path(), notes).certificates("", str(path))
-    if notes.fatal:
-        raise ConfigError(tuple(notes.found))
-    return found
 
 
 def result_of(deferred: Deferred[T]) -> T:

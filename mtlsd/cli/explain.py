@@ -11,9 +11,10 @@ from typing import Any
 import attrs
 
 from mtlsd import reasons
-from mtlsd.cli.common import add_config, add_json, certificates_in, load_config, print_json, stored_clients
+from mtlsd.cli.common import add_config, add_json, load_config, print_json, stored_clients
 from mtlsd.cli.exits import NO_PERMISSION, OK, UsageError
 from mtlsd.config.model import Config
+from mtlsd.config.pem import certificates_in
 from mtlsd.errors import Fact, Refusal
 from mtlsd.judge import Identity, Judgement, PresentedCertificate, Snapshot, judge, match_client
 from mtlsd.ops.audit import utc_now

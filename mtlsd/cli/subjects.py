@@ -7,9 +7,9 @@ from pathlib import Path
 
 import attrs
 
-from mtlsd.cli.common import certificates_in
 from mtlsd.cli.exits import UsageError
 from mtlsd.config.model import Config
+from mtlsd.config.pem import certificates_in
 from mtlsd.errors import Refusal
 from mtlsd.ops.audit import utc_now
 from mtlsd.pki.certificate import Certificate

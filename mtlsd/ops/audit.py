@@ -45,7 +45,7 @@ def utc_now() -> datetime:
 
 @attrs.define
 class AuditFile:
-    """The file behind an audit log; `reopen` follows a rotated one.
+    """The file behind an audit log. After a rotation a new one is opened, and this one closed.
 
     Lines are appended with one write each, so that several processes may share the file.
     """
@@ -58,12 +58,6 @@ class AuditFile:
 
     def write(self, line: bytes) -> None:
         self._file.write(line)
-
-    def reopen(self) -> None:
-        """:raises OSError: and the old file stays in use."""
-        fresh = self._open()
-        self._file.close()
-        self._file = fresh
 
     def close(self) -> None:
         self._file.close()

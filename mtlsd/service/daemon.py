@@ -20,7 +20,7 @@ from mtlsd.config.model import Config
 from mtlsd.errors import ConfigError
 from mtlsd.ops.audit import AuditFile, utc_now
 from mtlsd.ops.systemd import Notifier
-from mtlsd.service.server import Server, Sink
+from mtlsd.service.server import Server
 from mtlsd.stores.interfaces import StoreError
 
 Failed = Callable[[Exception], None]
@@ -44,6 +44,8 @@ class Daemon(Service):
     failed: Failed = attrs.field(default=lambda error: None)
     _notifier: Notifier = attrs.field(init=False)
     _audit: AuditFile | None = attrs.field(default=None, init=False)
+    _reloading: bool = attrs.field(default=False, init=False)
+    _reload_again: bool = attrs.field(default=False, init=False)
     _server: Server | None = attrs.field(default=None, init=False)
     _starting: Deferred[None] | None = attrs.field(default=None, init=False)
 
@@ -53,52 +55,69 @@ class Daemon(Service):
 
     def startService(self) -> None:
         self.running = 1
+        signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
         self._starting = Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
         try:
-            self._server = await Server.start(self.config, self.reactor, self._sink())
+            self._audit = _audit_file(self.config)
+            self._server = await Server.start(self.config, self.reactor, self._write_audit)
         except Exception as error:
             self._say("start.failed", error)
             self.failed(error)
             self.reactor.callLater(0, self._stop_reactor)
             return
-        signal.signal(signal.SIGHUP, lambda *_: self.reactor.callFromThread(self.reload))
         self._notifier.ready(self._status())
 
     def _stop_reactor(self) -> None:
         if self.reactor.running:
             self.reactor.stop()
 
-    def _sink(self) -> Sink:
-        if self.config.audit is None:
-            return _write_standard_output
-        self._audit = AuditFile(str(self.config.audit))
-        return self._audit.write
+    def _write_audit(self, line: bytes) -> None:
+        if self._audit is None:
+            sys.stdout.buffer.write(line)
+            sys.stdout.buffer.flush()
+        else:
+            self._audit.write(line)
 
     def _status(self) -> str:
         return f"serving {self.config.issuer}"
 
     def reload(self) -> Deferred[None]:
-        """Read the configuration file again and take it over; a bad one changes nothing and is reported."""
+        """Read the configuration file again and take it over; a bad one changes nothing and is reported.
+
+        However often it is asked for while one is under way, one more follows.
+        """
         return Deferred.fromCoroutine(self._reload())
 
     async def _reload(self) -> None:
-        if self._server is None or not self.running:
+        self._reload_again = True
+        if self._reloading:
             return
+        self._reloading = True
+        try:
+            while self._reload_again and self._server is not None and self.running:
+                self._reload_again = False
+                await self._reload_once(self._server)
+        finally:
+            self._reloading = False
+
+    async def _reload_once(self, server: Server) -> None:
         self._notifier.reloading()
         try:
-            if self._audit is not None:
-                self._audit.reopen()
             loaded = load(self.path, utc_now())
             for warning in loaded.warnings:
                 self._log.warn("reload.warning {warning}", warning=warning)
-            await self._server.reload(loaded.config)
-            self.config = loaded.config
-            self._notifier.ready(self._status())
+            audit = _audit_file(loaded.config)  # opened anew each time: it may have been rotated away
+            await server.reload(loaded.config)
         except Exception as error:
             self._say("reload.failed", error)
             self._notifier.ready("the new configuration was refused: the old one stays")
+            return
+        self.config, old, self._audit = loaded.config, self._audit, audit
+        if old is not None:
+            old.close()
+        self._notifier.ready(self._status())
 
     def _say(self, event: str, error: Exception) -> None:
         """What an operator can mend is said in words, everything else with its traceback."""
@@ -121,6 +140,6 @@ class Daemon(Service):
         return Deferred.fromCoroutine(self._stop())
 
 
-def _write_standard_output(line: bytes) -> None:
-    sys.stdout.buffer.write(line)
-    sys.stdout.buffer.flush()
+def _audit_file(config: Config) -> AuditFile | None:
+    """:raises OSError: when it cannot be opened."""
+    return None if config.audit is None else AuditFile(str(config.audit))

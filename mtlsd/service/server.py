@@ -19,7 +19,8 @@ from twisted.logger import Logger
 from mtlsd import __version__
 from mtlsd.config.model import Config
 from mtlsd.errors import ConfigError
-from mtlsd.keys.files import KEYRING, load_or_create
+from mtlsd.jose.keyring import Keyring
+from mtlsd.keys.files import KEYRING, algorithm_mistake, load_or_create
 from mtlsd.ops.audit import AuditLog, utc_now
 from mtlsd.service import assembly
 from mtlsd.service.listening import Listening, Prepared
@@ -206,9 +207,17 @@ async def _built(config: Config, store: ClientStore) -> tuple[Serving, _Seen]:
     generation = await store.generation()
     keyring = load_or_create(config.tokens.signing_keys, config.tokens.signing_algorithm, now)
     stamp = _stamp(config)
+    _tell_algorithm(config, keyring)
     snapshot = assembly.snapshot(config, await store.list_clients())
     ends = [retiring.until_at for retiring in keyring.retiring]
     return assembly.serving(config, snapshot, keyring, now), _Seen(generation, stamp, min(ends, default=None))
+
+
+def _tell_algorithm(config: Config, keyring: Keyring) -> None:
+    place = f"{config.path.name}: tokens.signing_algorithm"
+    mistake = algorithm_mistake(keyring, config.tokens.signing_algorithm, place)
+    if mistake is not None:
+        Server._log.warn("keys.algorithm {mistake}", mistake=mistake)
 
 
 def _stamp(config: Config) -> tuple[int, int]:

@@ -36,7 +36,10 @@ def client(client_id: str, certificates: Iterable[bytes] = (), **metadata: Any) 
 
 def honest_clients(pki: Pki) -> list[Client]:
     """One client for each kind of name, and one for each pin."""
-    named = [client(client_id, **{member: text}) for client_id, (member, text) in SUBJECTS.items()]
+    named = []
+    for client_id, (member, text) in SUBJECTS.items():
+        metadata: dict[str, Any] = {member: text}
+        named.append(client(client_id, **metadata))
     return named + [client(f"pinned-{number}", [pin]) for number, pin in enumerate(pki.pins)]
 
 
