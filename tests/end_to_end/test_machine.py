@@ -46,11 +46,22 @@ assert stopping.wait(30) == 0
 """
 
 
-def commands(heading: str) -> list[str]:
-    """The shell commands of one section of the page."""
+def blocks(heading: str, language: str) -> list[str]:
+    """The code blocks of one section of the page."""
     page = (ROOT / "docs" / "install-systemd.md").read_text()
-    sections = {section.partition("\n")[0]: section for section in page.split("\n## ")}
-    return re.findall(r"^```sh\n(.*?)^```$", sections[heading], re.DOTALL | re.MULTILINE)
+    section = page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+
+
+def commands(heading: str) -> list[str]:
+    return blocks(heading, "sh")
+
+
+def drop_in(heading: str, unit: str) -> str:
+    """A command that puts the section's settings into effect, as `systemctl edit` would."""
+    place = f"/etc/systemd/system/{unit}.d"
+    settings = blocks(heading, "ini")[0]
+    return f"mkdir -p {place}; cat >{place}/own.conf <<'END'\n{settings}END\nsystemctl daemon-reload\n"
 
 
 def claims(answer: str) -> dict[str, object]:
@@ -145,7 +156,27 @@ def test_systemd_may_hold_the_socket(host: Machine) -> None:
     assert "access_token" in host.shell(TOKEN), "a connection starts the service"
 
 
+def test_a_reload_keeps_the_socket(host: Machine) -> None:
+    before = host.shell(MAIN_PID)
+    host.shell("systemctl reload mtlsd")
+    assert "access_token" in host.shell(TOKEN)
+    assert host.shell(MAIN_PID) == before
+
+
 def test_no_connection_is_refused_while_it_restarts(host: Machine) -> None:
     asking = f"for _ in $(seq 20); do ({TOKEN}) >>/root/answers; echo >>/root/answers; sleep 0.1; done"
     host.shell(f"({asking}) & asking=$!; sleep 0.3; systemctl restart mtlsd.service; wait $asking")
     assert host.shell("grep -c access_token /root/answers").strip() == "20"
+
+
+def test_the_socket_may_be_a_privileged_one(host: Machine) -> None:
+    host.shell(drop_in("Sockets from systemd", "mtlsd.socket"))
+    host.shell("systemctl stop mtlsd.service mtlsd.socket; systemctl start mtlsd.socket")
+    assert "access_token" in host.shell(TOKEN.replace(":8443", ":443"))
+
+
+def test_so_may_a_port_of_its_own(host: Machine) -> None:
+    host.shell("systemctl disable --now mtlsd.socket; systemctl stop mtlsd.service")
+    host.shell(drop_in("A port below 1024 without a socket unit", "mtlsd.service"))
+    host.shell(f"sed -i 's/^endpoint = .*/endpoint = \"tcp:443\"/' {CONFIG}; systemctl start mtlsd.service")
+    assert "access_token" in host.shell(TOKEN.replace(":8443", ":443"))
