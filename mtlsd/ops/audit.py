@@ -6,7 +6,9 @@ says can end a line or begin another.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import IO
@@ -57,10 +59,13 @@ class AuditFile:
         self._file = self._open()
 
     def write(self, line: bytes) -> None:
-        self._file.write(line)
+        """:raises OSError: when it cannot be written whole: what is not recorded is not done."""
+        if self._file.write(line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
 
     def close(self) -> None:
         self._file.close()
 
     def _open(self) -> IO[bytes]:
-        return open(self.path, "ab", buffering=0)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        return open(descriptor, "ab", buffering=0)
