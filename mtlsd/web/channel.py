@@ -20,8 +20,7 @@ While the peer leaves answers unread (``_unread``) no request is begun, and the 
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, cast
-from typing import Protocol as Shape
+from typing import cast
 
 from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IPushProducer, ISSLTransport
 from twisted.internet.protocol import Protocol, connectionDone
@@ -38,38 +37,7 @@ from mtlsd.web.http11 import Head, RequestParser
 from mtlsd.web.reply import Reply
 from mtlsd.web.request import Request
 from mtlsd.web.response import CLOSE, CONTINUE, HeaderList, field_line, json_error, status_line
-
-if TYPE_CHECKING:
-    from mtlsd.web.factory import ChannelFactory
-
-
-class Wire(Shape):
-    """What a channel needs of its transport: a TCP or UNIX connection, or TLS over one."""
-
-    def write(self, data: bytes) -> None: ...
-
-    def loseConnection(self) -> None: ...
-
-    def abortConnection(self) -> None: ...
-
-    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None: ...
-
-    def unregisterProducer(self) -> None: ...
-
-    def pauseProducing(self) -> None: ...
-
-    def resumeProducing(self) -> None: ...
-
-
-class WebResource(Shape):
-    """What a channel asks of a resource: :class:`twisted.web.resource.IResource`, in types."""
-
-    @property
-    def isLeaf(self) -> bool | int: ...
-
-    def getChildWithDefault(self, name: bytes, request: Request) -> WebResource: ...
-
-    def render(self, request: Request) -> object: ...
+from mtlsd.web.shapes import Owner, WebResource, Wire, find_resource
 
 
 class State(enum.Enum):
@@ -93,7 +61,6 @@ class Channel(Protocol):
 
     _log = Logger()
 
-    factory: ChannelFactory
     secure = False
     handshake_complete = False
     timed_out = False
@@ -109,18 +76,18 @@ class Channel(Protocol):
     _answered = False
     _wire: Wire  # the transport, from connectionMade on
 
-    def __init__(self, factory: ChannelFactory) -> None:
-        self.factory = factory
-        self._clock = factory.clock
-        self._limits = factory.limits
-        self._deadline = Deadline(factory.clock, self._give_up)
-        self._parser = RequestParser(factory.limits)
-        self.date_line = factory.date_line
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._clock = owner.clock
+        self._limits = owner.limits
+        self._deadline = Deadline(owner.clock, self._give_up)
+        self._parser = RequestParser(owner.limits)
+        self.date_line = owner.date_line
 
     @property
-    def site(self) -> ChannelFactory:
+    def site(self) -> Owner:
         """What twisted.web's resources know as the request's site."""
-        return self.factory
+        return self._owner
 
     def is_secure(self) -> bool:
         return self.secure
@@ -133,20 +100,20 @@ class Channel(Protocol):
         if no_delay is not None:  # Nagle's algorithm and delayed ACK cost 40 ms at the end of every handshake
             no_delay(True)
         self.secure = bool(ISSLTransport.providedBy(wire))
-        self.factory.opened(self)
+        self._owner.opened(self)
         if self.secure:
             self._deadline.set(self._limits.handshake_seconds)
         else:
             self._established()
         self._producing = True
         wire.registerProducer(self, True)
-        self.factory.observer.connection_made(self)
+        self._owner.observer.connection_made(self)
 
     def handshakeCompleted(self) -> None:
         """Hear from TLS that the handshake is complete; it may say so again."""
         if self._state is State.HANDSHAKE:
             self._established()
-            self.factory.observer.handshake_completed(self)
+            self._owner.observer.handshake_completed(self)
 
     def _established(self) -> None:
         self.handshake_complete = True
@@ -169,10 +136,12 @@ class Channel(Protocol):
         self._state = State.CLOSED
         self._deadline.cancel()
         request, self._request = self._request, None
-        self.factory.closed(self)
-        if request is not None:
-            request.connectionLost(reason)
-        self.factory.observer.connection_lost(self, reason, self.handshake_complete, self.timed_out)
+        try:
+            if request is not None:
+                request.connectionLost(reason)
+            self._owner.observer.connection_lost(self, reason, self.handshake_complete, self.timed_out)
+        finally:
+            self._owner.closed(self)  # last, so that all is told before a drain is over
 
     # -- requests, one after the other -----------------------------------------------------------------------
 
@@ -211,12 +180,11 @@ class Channel(Protocol):
         self._state = State.RESPONDING
         request = self._request = Request(self, head, body, head.keep_alive and not self._draining)
         try:
-            answer = self._render(_find(self.factory.resource, request), request)
+            answer = self._render(find_resource(self._owner.resource, request), request)
             if isinstance(answer, bytes):
                 request.finish_with(answer)
             elif answer == NOT_DONE_YET:
-                self._deadline.lift()
-                request.flush()
+                self._let_work(request)
             else:
                 raise TypeError(f"the resource answered with a {type(answer).__name__}")
         except Refusal as refusal:
@@ -224,15 +192,19 @@ class Channel(Protocol):
         except Exception:
             self.request_failed(request, Failure())
 
+    def _let_work(self, request: Request) -> None:
+        """Leave a request to its resource, which may have finished it already."""
+        request.flush()
+        if self._state is State.RESPONDING and not self._unread:
+            self._deadline.lift()
+
     def _render(self, resource: WebResource, request: Request) -> object:
         try:
             return resource.render(request)
         except UnsupportedMethod as unsupported:
             allowed: list[bytes] = list(unsupported.allowedMethods)
             if request.method == b"HEAD" and b"GET" in allowed:
-                request.method = (
-                    b"GET"  # what HEAD asks for (RFC 9110 section 9.3.2); the body is still left out
-                )
+                request.method = b"GET"  # RFC 9110 section 9.3.2; the body is still left out
                 return resource.render(request)
             self._answer(request, Refusal(reasons.REQUEST_METHOD), ((b"Allow", b", ".join(allowed)),))
             return NOT_DONE_YET
@@ -263,7 +235,7 @@ class Channel(Protocol):
     def request_failed(self, reply: Reply, failure: Failure) -> None:
         """Answer 500 for a resource that failed; what went wrong is for the log alone."""
         request = self._request
-        self._log.failure("request.failed", failure, path=request and request.path)
+        self._log.failure("request.failed {path!r}", failure, path=request and request.path)
         if request is not None and request is reply:
             self._answer(request, Refusal(reasons.SERVER_INTERNAL))
 
@@ -275,7 +247,12 @@ class Channel(Protocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer what cannot be read as a request, and close: nobody knows where the next one would begin."""
-        self._log.info("request.refused", reason=refusal.reason.code, facts=refusal.facts)
+        self._log.info(
+            "request.refused {reason} {facts} {peer}",
+            reason=refusal.reason.code,
+            facts=dict(refusal.facts),
+            peer=self.transport and self.transport.getPeer(),
+        )
         headers, body = self._error_body(refusal, None)
         status = status_line(refusal.reason.status, None)
         lines = [field_line(name, value) for name, value in headers]
@@ -285,7 +262,7 @@ class Channel(Protocol):
 
     def _error_body(self, refusal: Refusal, request: Request | None) -> tuple[HeaderList, bytes]:
         try:
-            return self.factory.error_body(refusal, request)
+            return self._owner.error_body(refusal, request)
         except Exception:
             self._log.failure("request.error_body_failed")
             return json_error(refusal, request)
@@ -368,19 +345,11 @@ class Channel(Protocol):
     def _give_up(self) -> None:
         """End what has taken too long."""
         state = self._state
-        self.timed_out = self.timed_out or (state is not State.CLOSING and not self._draining)
+        drained = self._draining and state is State.IDLE
+        self.timed_out = self.timed_out or not (drained or state is State.CLOSING)
         if self._unread or state is State.HANDSHAKE or state is State.CLOSING:
             self.abort()
         elif state is State.RECEIVING:
             self._refuse(Refusal(reasons.REQUEST_TIMEOUT))
         elif state is State.IDLE:
             self._close()
-
-
-def _find(resource: WebResource, request: Request) -> WebResource:
-    """Go down the tree of resources as :func:`twisted.web.resource.getChildForRequest` does."""
-    while request.postpath and not resource.isLeaf:
-        segment = request.postpath.pop(0)
-        request.prepath.append(segment)
-        resource = resource.getChildWithDefault(segment, request)
-    return resource

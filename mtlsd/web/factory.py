@@ -4,55 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import ServerFactory
-from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
-from mtlsd.errors import Refusal
 from mtlsd.web.channel import Channel
 from mtlsd.web.limits import Limits
-from mtlsd.web.request import Request
-from mtlsd.web.response import DateLine, HeaderList, json_error
-
-ErrorBody = Callable[[Refusal, Request | None], tuple[HeaderList, bytes]]
-
-
-class ConnectionObserver(Protocol):
-    """Hears how connections come and go: limits and the audit of refused handshakes hang on it."""
-
-    def connection_made(self, channel: Channel) -> None:
-        """A connection came in. It may be refused right here: ``channel.abort()``."""
-
-    def handshake_completed(self, channel: Channel) -> None:
-        """The peer holds the key of the certificate that it presented, if any. Not called over plain TCP."""
-
-    def connection_lost(
-        self, channel: Channel, reason: Failure, handshake_was_complete: bool, timed_out: bool
-    ) -> None:
-        """A connection is gone. Called once for every ``connection_made``.
-
-        :param reason: for a failed handshake its value is OpenSSL's error.
-        :param timed_out: mtlsd ended it because a deadline had passed.
-        """
-
-
-class NoObserver:
-    """An observer that does nothing."""
-
-    def connection_made(self, channel: Channel) -> None:
-        pass
-
-    def handshake_completed(self, channel: Channel) -> None:
-        pass
-
-    def connection_lost(
-        self, channel: Channel, reason: Failure, handshake_was_complete: bool, timed_out: bool
-    ) -> None:
-        pass
+from mtlsd.web.observer import Connection, ConnectionObserver, NoObserver
+from mtlsd.web.response import DateLine, json_error
+from mtlsd.web.shapes import ErrorBody
 
 
 class ChannelFactory(ServerFactory[Channel]):
@@ -85,20 +47,20 @@ class ChannelFactory(ServerFactory[Channel]):
         self.observer: ConnectionObserver = observer or NoObserver()
         self.error_body = error_body
         self.date_line = DateLine(now)
-        self.channels: set[Channel] = set()
+        self.channels: set[Connection] = set()
         self._draining = False
         self._drained: list[Deferred[None]] = []
 
     def buildProtocol(self, addr: IAddress | None) -> Channel:
         return Channel(self)
 
-    def opened(self, channel: Channel) -> None:
+    def opened(self, channel: Connection) -> None:
         """Hear from a channel that it has a connection."""
         self.channels.add(channel)
         if self._draining:
             channel.drain()
 
-    def closed(self, channel: Channel) -> None:
+    def closed(self, channel: Connection) -> None:
         """Hear from a channel that its connection is gone."""
         self.channels.discard(channel)
         if self._draining and not self.channels:

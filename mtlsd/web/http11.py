@@ -175,6 +175,7 @@ class RequestParser:
                 return None
             head = found
         self._line_skipped = False
+        self._scanned = 0
         if head.chunked:
             self._chunks = ChunkedBody(self._limits)
         self._head = head
@@ -200,7 +201,6 @@ class RequestParser:
         raw = bytes(self._buffer[: end + 4])
         head = Head.from_bytes(raw, limits)
         self._buffer = self._buffer[end + 4 :]
-        self._scanned = 0
         if len(raw) <= _REMEMBERED_BYTES:
             self._last_raw, self._last_head = raw, head
         return head

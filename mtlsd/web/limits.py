@@ -17,7 +17,8 @@ class Limits:
     :ivar handshake_seconds: from the connection until the TLS handshake is complete, however it drips.
     :ivar request_seconds: from a request's first byte until its body is complete, however it drips.
     :ivar keepalive_seconds: how long a connection may stay idle before the first and between requests.
-    :ivar write_seconds: how long a peer may leave answers unread once the transport's buffer is full.
+    :ivar write_seconds: how long a peer may take to read all of what fills the transport's buffer (64 KiB and
+        more); answers here are small.
     :ivar linger_seconds: how long a closing connection waits for its peer before it is aborted.
     :ivar drain_seconds: how long a draining connection that is idle still takes a request that was under way.
     :ivar first_request_seconds: the same for a connection whose handshake has only just been completed.

@@ -128,15 +128,16 @@ class Reply:
         """Complete the answer. Once the client has gone away nothing happens."""
         if self.finished:
             raise RuntimeError("finish() after finish()")
-        self.finished = 1
         if self._flush_call is not None:
             self._cancel_flush()
         if self._disconnected is not None:
+            self.finished = 1
             return
         if self.startedWriting:
             self._end_parts()
         else:
             self._send_whole(self._held)
+        self.finished = 1  # not before: an answer that cannot be put together can still be a 500
         self.channel.request_done(self)
         if self._notifications is not None:
             self._notify(None)
@@ -197,7 +198,6 @@ class Reply:
 
     def _send_whole(self, body: bytes) -> None:
         head = self._compose_head(len(body))
-        self.startedWriting = 1
         if self._head_only or self.code in _BODILESS:
             self.channel.write(head)
         else:
@@ -222,7 +222,6 @@ class Reply:
 
     def _compose_head(self, length: int | None) -> bytes:
         """Put the head together; a length of None is that of a body whose end is not known yet."""
-        self.startedWriting = 1
         lines = self._lines if self._response_headers is None else _lines_of(self._response_headers)
         parts = [status_line(self.code, self.code_message), self.channel.date_line()]
         if b"connection" in lines and b"close" in lines.pop(b"connection").lower():
@@ -232,6 +231,7 @@ class Reply:
             parts.append(CLOSE)
         parts += lines.values()
         parts.append(b"\r\n")
+        self.startedWriting = 1
         return b"".join(parts)
 
     def _framing(self, lines: dict[bytes, bytes], length: int | None) -> list[bytes]:

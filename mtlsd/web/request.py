@@ -7,6 +7,7 @@ cookies, no ``args`` (forms are parsed strictly, by the resources' own parser), 
 from __future__ import annotations
 
 from io import BytesIO
+from typing import AnyStr
 
 from twisted.internet.interfaces import IAddress, ITransport
 from twisted.web.http_headers import Headers
@@ -45,9 +46,12 @@ class Request(Reply):
         """
         return self.head.values.get(name)
 
-    def getHeader(self, key: bytes) -> bytes | None:
+    def getHeader(self, key: AnyStr) -> AnyStr | None:
         """Look up the last value of a field, whatever the case of its name."""
-        return self.head.values.get(key.lower())
+        if isinstance(key, bytes):
+            return self.head.values.get(key.lower())
+        value = self.head.values.get(key.lower().encode("latin-1", "replace"))
+        return None if value is None else value.decode("latin-1")
 
     @property
     def requestHeaders(self) -> Headers:

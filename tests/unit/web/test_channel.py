@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 import attrs
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -24,6 +26,7 @@ from mtlsd.errors import Refusal
 from mtlsd.web.channel import Channel
 from mtlsd.web.factory import ChannelFactory
 from mtlsd.web.limits import Limits
+from mtlsd.web.observer import Connection
 from mtlsd.web.request import Request
 from tests.unit.web.malformed import MALFORMED
 
@@ -118,16 +121,16 @@ class Observer:
     heard: list[tuple[object, ...]] = attrs.field(factory=list)
     refuse: bool = False
 
-    def connection_made(self, channel: Channel) -> None:
+    def connection_made(self, channel: Connection) -> None:
         self.heard.append(("made",))
         if self.refuse:
             channel.abort()
 
-    def handshake_completed(self, channel: Channel) -> None:
+    def handshake_completed(self, channel: Connection) -> None:
         self.heard.append(("handshake",))
 
     def connection_lost(
-        self, channel: Channel, reason: Failure, handshake_was_complete: bool, timed_out: bool
+        self, channel: Connection, reason: Failure, handshake_was_complete: bool, timed_out: bool
     ) -> None:
         self.heard.append(("lost", handshake_was_complete, timed_out))
 
@@ -329,7 +332,7 @@ class TestAnswer(ChannelCase):
         assert b"Content-Length" not in transport.value()
 
     def test_a_resource_cannot_be_made_to_split_the_answer(self) -> None:
-        channel, _transport = self.connect()
+        channel, transport = self.connect()
         channel.dataReceived(post(b"", b"/wait"))
         request = self.waiting[0]
         for name, value in ((b"X", b"a\r\nSet-Cookie: b"), (b"X\r\nY", b"a"), (b"X", b"\0"), (b"", b"a")):
@@ -338,6 +341,8 @@ class TestAnswer(ChannelCase):
         request.setResponseCode(200, b"a\r\nb")
         with pytest.raises(ValueError, match="line breaks"):
             request.finish()
+        request.processingFailed(Failure(ValueError()))
+        assert self.status(transport) == [500]
 
 
 class TestRequest(ChannelCase):
@@ -358,6 +363,7 @@ class TestRequest(ChannelCase):
             b"2",
             None,
         )
+        assert (request.getHeader("X-A"), request.getHeader("Y")) == ("2", None)
         assert request.getRequestHostname() == b"h.example"
         assert (request.getClientAddress(), request.getClientIP()) == (transport.getPeer(), "192.0.2.1")
         assert request.getHost() == transport.getHost()
@@ -489,6 +495,35 @@ def test_malformed(name: str, tls: bool) -> None:
     assert transport.aborted
 
 
+PIECES = st.sampled_from(
+    [GET, post(b"hello"), post(b"", b"/wait"), GET.replace(b"echo", b"page"), b"\r\n", b"\0"]
+)
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(PIECES | st.binary(max_size=5), max_size=8).map(b"".join),
+    st.lists(st.integers(1, 60), max_size=20),
+)
+def test_whatever_comes(data: bytes, sizes: list[int]) -> None:
+    """Nothing raises; answers are in order, at most one of them refuses, and it is the last."""
+    case = ChannelCase()
+    case.setup_method()
+    channel, transport = case.connect()
+    for size in [*sizes, len(data)]:
+        channel.dataReceived(data[:size])
+        data = data[size:]
+        case.clock.advance(0.01)
+        for request in case.waiting:
+            request.finish()
+        case.waiting.clear()
+    statuses = case.status(transport)
+    assert 400 not in statuses[:-1]
+    assert transport.closing == (statuses[-1:] == [400])
+    channel.connectionLost(DONE)
+    assert case.clock.getDelayedCalls() == []
+
+
 class TestDeadline(ChannelCase):
     """Every deadline is absolute: dripping does not extend it."""
 
@@ -548,6 +583,37 @@ class TestDeadline(ChannelCase):
         assert len(self.clock.getDelayedCalls()) == 1
         channel.connectionLost(DONE)
         assert self.clock.getDelayedCalls() == []
+
+    def test_a_resource_that_finishes_at_once_in_the_asynchronous_way(self) -> None:
+        """The deadline that follows the answer stands."""
+
+        def finish(request: Request) -> int:
+            request.write(b"")
+            request.finish()
+            return NOT_DONE_YET
+
+        self.factory.resource.putChild(b"now", _Render(finish))
+        kept, closed = self.connect(), self.connect()
+        kept[0].dataReceived(post(b"", b"/now"))
+        closed[0].dataReceived(post(b"", b"/now", b"Connection: close\r\n"))
+        self.clock.pump([4.9, 0.2])
+        assert closed[1].aborted
+        self.clock.pump([54.8, 0.2])
+        assert kept[1].disconnecting
+
+    def test_a_peer_that_reads_no_answer_of_a_resource_at_work(self) -> None:
+        channel, transport = self.connect()
+
+        def fill(request: Request) -> int:
+            request.write(b"some")
+            request.flush()
+            channel.pauseProducing()
+            return NOT_DONE_YET
+
+        self.factory.resource.putChild(b"fill", _Render(fill))
+        channel.dataReceived(post(b"", b"/fill"))
+        self.clock.advance(10)
+        assert transport.aborted
 
     def test_a_peer_that_does_not_read(self) -> None:
         """Requests are not begun while answers pile up, and not for ever either."""

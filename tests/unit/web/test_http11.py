@@ -112,6 +112,7 @@ NEARLY = st.lists(FRAGMENTS | requests() | st.binary(max_size=6), max_size=10).m
 
 @settings(max_examples=200)
 @given(NEARLY, st.lists(st.integers(0, 2000), max_size=6))
+@example(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n" * 2 + b"\n", [28, 50])
 @example(b"\r\n\r\nGET / HTTP/1.1\r\n\r\n", [1, 2, 3])
 @example(b"G" * 250 + b"\0", [201])
 @example(CHUNKED + b"1;" + b"a" * 300, [260])
