@@ -9,15 +9,24 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from mtlsd import __version__
 from mtlsd.cli import check, client, dev, explain, keys, run
-from mtlsd.cli.exits import UNEXPECTED, explained
+from mtlsd.cli.exits import UNEXPECTED, USAGE, explained
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends with the exit code that service managers know for wrong usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
 
 
 def parser() -> argparse.ArgumentParser:
     """All verbs and their arguments."""
-    made = argparse.ArgumentParser(prog="mtlsd", description=__doc__.partition("\n")[0])
+    made = _Parser(prog="mtlsd", description=__doc__.partition("\n")[0])
     made.add_argument("--version", action="version", version=f"mtlsd {__version__}")
     verbs = made.add_subparsers(title="verbs", required=True, metavar="VERB")
     for verb in (dev, run, check, client, keys, explain):

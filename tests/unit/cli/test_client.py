@@ -1,0 +1,165 @@
+"""`mtlsd client`"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from mtlsd.cli.exits import CONFIGURATION, OK, USAGE
+from mtlsd.ops.audit import utc_now
+from tests.pki import Pki, Presented, dn
+from tests.unit.cli.conftest import Ran
+
+Mtlsd = Callable[..., Ran]
+REAL = Pki(utc_now())
+
+
+@pytest.fixture
+def trusting(directory: Path) -> Path:
+    """The development directory, trusting the tests' own CA."""
+    (directory / "ca.pem").write_bytes(Presented(REAL.root.der, REAL.pinned.key).chain_pem)
+    return directory
+
+
+def write(directory: Path, name: str, presented: Presented) -> Path:
+    path = directory / f"{name}.pem"
+    path.write_bytes(presented.chain_pem)
+    return path
+
+
+def test_add_reads_the_subject_and_finds_the_group(trusting: Path, mtlsd: Mtlsd) -> None:
+    certificate = write(trusting, "new", REAL.leaf(subject=dn(C="DE", O="New, Inc.", CN="new"), names=None))
+    ran = mtlsd(
+        "client", "add", "--client-id", "new", "--certificate", certificate, "--scope", "read", "--json"
+    )
+    assert ran.code == OK
+    assert ran.json["tls_client_auth_subject_dn"] == "CN=new,O=New\\, Inc.,C=DE"
+    assert ran.json["trust_anchors"] == ["dev"]
+    assert mtlsd("explain", "--certificate", certificate, "--client-id", "new").code == OK
+
+
+@pytest.mark.parametrize(
+    ("by", "member"), [("dns", "san_dns"), ("uri", "san_uri"), ("ip", "san_ip"), ("email", "san_email")]
+)
+def test_add_by_another_name(trusting: Path, mtlsd: Mtlsd, by: str, member: str) -> None:
+    certificate = write(trusting, "new", REAL.leaf(names=_others()))
+    ran = mtlsd("client", "add", "--client-id", "new", "--certificate", certificate, "--by", by, "--json")
+    assert ran.code == OK
+    assert f"tls_client_auth_{member}" in ran.json
+    assert mtlsd("explain", "--certificate", certificate, "--client-id", "new").code == OK
+
+
+def _others() -> list[x509.GeneralName]:
+    from ipaddress import ip_address
+
+    return [
+        x509.DNSName("new.example"),
+        x509.UniformResourceIdentifier("spiffe://new/x"),
+        x509.IPAddress(ip_address("2001:db8::7")),
+        x509.RFC822Name("new@partner.example"),
+    ]
+
+
+def test_add_pins_what_is_self_signed(directory: Path, mtlsd: Mtlsd) -> None:
+    """R12: several at once, for rotation"""
+    old, new = (write(directory, name, REAL.self_signed(name)) for name in ("old", "new"))
+    assert mtlsd("client", "add", "--client-id", "a", "--certificate", old).code == OK
+    assert mtlsd("explain", "--certificate", new, "--client-id", "a").code != OK
+    replaced = mtlsd(
+        "client", "add", "--client-id", "a", "--certificate", old, "--certificate", new, "--replace"
+    )
+    assert replaced.code == OK
+    for certificate in (old, new):
+        assert mtlsd("explain", "--certificate", certificate, "--client-id", "a").code == OK
+
+
+def test_add_pins_what_a_ca_issued_when_asked(trusting: Path, mtlsd: Mtlsd) -> None:
+    certificate = write(trusting, "new", REAL.leaf())
+    ran = mtlsd("client", "add", "--client-id", "a", "--certificate", certificate, "--pin", "--json")
+    assert ran.json["token_endpoint_auth_method"] == "self_signed_tls_client_auth"
+
+
+def test_add_by_name_alone(mtlsd: Mtlsd) -> None:
+    ran = mtlsd("client", "add", "--client-id", "a", "--san-dns", "a.example", "--trust-anchors", "dev")
+    assert ran.code == OK
+    assert mtlsd("client", "show", "a", "--json").json["tls_client_auth_san_dns"] == "a.example"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--client-id", "a"], USAGE, "--certificate"),
+        (["--client-id=a", "--san-dns=a.example"], CONFIGURATION, "trust_anchors"),
+        (["--client-id=a", "--san-dns=*.example", "--trust-anchors=dev"], CONFIGURATION, "san_dns"),
+        (["--client-id=a", "--san-dns=a.example", "--trust-anchors=nobody"], CONFIGURATION, "nobody"),
+        (["--client-id=billing", "--san-dns=a.example", "--trust-anchors=dev"], CONFIGURATION, "mtlsd.toml"),
+        (["--client-id=a", "--certificate=/does/not/exist"], CONFIGURATION, "exist"),
+        (["--client-id=a\x1b[31m", "--san-dns=a.example", "--trust-anchors=dev"], CONFIGURATION, "client_id"),
+    ],
+)
+def test_what_cannot_be_added(mtlsd: Mtlsd, arguments: list[str], code: int, said: str) -> None:
+    ran = mtlsd("client", "add", *arguments)
+    assert ran.code == code
+    assert said in ran.err
+    assert "\x1b" not in ran.err
+
+
+def test_one_name_belongs_to_one_client(directory: Path, mtlsd: Mtlsd) -> None:
+    """In every way clients come in: file against store, store against store, pins alike."""
+    billing, pinned = directory / "billing.pem", directory / "pinned.pem"
+    assert (
+        mtlsd("client", "add", "--client-id", "a", "--certificate", billing, "--by", "dns").code
+        == CONFIGURATION
+    )
+    ran = mtlsd("client", "add", "--client-id", "a", "--certificate", pinned)
+    assert ran.code == CONFIGURATION
+    assert "'pinned'" in ran.err
+    assert (
+        mtlsd("client", "add", "--client-id", "a", "--san-dns", "a.example", "--trust-anchors", "dev").code
+        == OK
+    )
+    ran = mtlsd("client", "add", "--client-id", "b", "--san-dns", "A.EXAMPLE", "--trust-anchors", "dev")
+    assert ran.code == CONFIGURATION
+    assert "'a'" in ran.err
+
+
+def test_no_group_vouches(directory: Path, mtlsd: Mtlsd) -> None:
+    """The refusal of each group says why."""
+    stranger = write(directory, "stranger", REAL.leaf())
+    ran = mtlsd("client", "add", "--client-id", "a", "--certificate", stranger)
+    assert ran.code == USAGE
+    assert "chain.untrusted" in ran.err
+
+
+def test_list_show_disable_enable_remove(directory: Path, mtlsd: Mtlsd) -> None:
+    pin = write(directory, "new", REAL.self_signed("new"))
+    mtlsd("client", "add", "--client-id", "new", "--certificate", pin, "--name", "New one")
+    listed = {own["client_id"]: own["registered_in"] for own in mtlsd("client", "list", "--json").json}
+    assert listed == {"billing": "mtlsd.toml", "pinned": "mtlsd.toml", "new": "store"}
+    assert "New one" in mtlsd("client", "show", "new").out
+    assert mtlsd("client", "disable", "new").code == OK
+    assert "client.disabled" in mtlsd("explain", "--certificate", pin).out
+    assert "disabled" in mtlsd("client", "list").out
+    assert mtlsd("client", "enable", "new").code == OK
+    assert mtlsd("explain", "--certificate", pin).code == OK
+    assert mtlsd("client", "remove", "new").code == OK
+    assert mtlsd("client", "show", "new").code == USAGE
+    again = mtlsd("client", "add", "--client-id", "new", "--certificate", pin)
+    assert again.code == CONFIGURATION, "a client_id is never given twice (R59)"
+
+
+@pytest.mark.parametrize("action", ["disable", "enable", "remove"])
+def test_clients_of_files_are_changed_in_their_file(mtlsd: Mtlsd, action: str) -> None:
+    ran = mtlsd("client", action, "billing")
+    assert ran.code == USAGE
+    assert "mtlsd.toml" in ran.err
+
+
+@pytest.mark.parametrize("action", ["show", "disable", "enable", "remove"])
+def test_nobody(mtlsd: Mtlsd, action: str) -> None:
+    ran = mtlsd("client", action, "nobody")
+    assert ran.code in (USAGE, CONFIGURATION)
+    assert "nobody" in ran.err
