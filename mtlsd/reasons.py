@@ -199,7 +199,7 @@ CLIENT_DISABLED = _certificate(
     "client.disabled",
     _UNKNOWN,
     "The client is disabled.",
-    "Enable it again with mtlsd client add or in its file.",
+    "Enable it again with mtlsd client enable, or in the file that registers it.",
 )
 CLIENT_METHOD = _client(
     "client.method",
