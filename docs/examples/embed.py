@@ -1,0 +1,29 @@
+"""mtlsd inside another Twisted program: start, do something, stop.
+
+python embed.py mtlsd.toml SECONDS
+"""
+
+import sys
+
+from twisted.internet.task import deferLater, react
+
+import mtlsd
+
+
+async def main(reactor, config_file, seconds):
+    loaded = mtlsd.load_config(config_file)
+    for warning in loaded.warnings:
+        print("warning:", warning)
+
+    server = await mtlsd.start(loaded.config, reactor, audit=sys.stdout.buffer.write)
+    for name, listening in server.listening.items():
+        print(f"{name} listens at {listening.address}", flush=True)
+    try:
+        await deferLater(reactor, float(seconds))  # your own program runs here
+    finally:
+        await server.stop()  # requests in flight are finished first
+    print("stopped", flush=True)
+
+
+if __name__ == "__main__":
+    react(main, sys.argv[1:])
