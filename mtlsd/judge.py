@@ -183,7 +183,7 @@ class _Case:
         return self._identity(certificate, clients, groups, min(own.not_after for own in path.certificates))
 
     def _pinned(self, certificate: Certificate) -> Client | None:
-        """The client that pinned exactly this certificate. Its times and its key are all there is to check."""
+        """The client that pinned exactly this certificate: only its times and its key are checked then."""
         index = self.snapshot.clients
         client = index.by_pin(certificate.sha256, certificate.der)
         if client is None:

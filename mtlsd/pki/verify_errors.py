@@ -93,22 +93,27 @@ def refusal_for(verify_error: int, depth: int, certificate: Certificate | None) 
     :param depth: where in the path: 0 is the leaf, 1 the CA that issued it.
     :param certificate: the certificate at that depth, where it is known and can be read.
     """
-    facts: dict[str, Fact] = {} if certificate is None else certificate.facts()
-    facts |= {"verify_error": verify_error, "verify_message": verify_message(verify_error), "depth": depth}
     at_leaf, above = _REASONS.get(verify_error, (reasons.CHAIN_INVALID, reasons.CHAIN_INVALID))
     reason = at_leaf if depth == 0 else above
-    if certificate is not None:
-        reason = _more_exact(reason, verify_error, depth, certificate)
-    return Refusal(reason, facts)
-
-
-def _more_exact(reason: Reason, verify_error: int, depth: int, certificate: Certificate) -> Reason:
-    """Two of OpenSSL's errors have several causes, which the certificate itself tells apart."""
+    said = verify_message(verify_error)
+    facts: dict[str, Fact] = {"verify_error": verify_error, "verify_message": said, "depth": depth}
+    facts |= {"expected": "a path to a trust anchor", "seen": said}
+    if certificate is None:
+        return Refusal(reason, facts)
+    facts |= certificate.facts()
     if verify_error == _INVALID_PURPOSE and depth == 0:
         try:
             check_client_usage(certificate)
         except Refusal as refusal:
-            return refusal.reason
+            return Refusal(refusal.reason, {**facts, **refusal.facts})
     if verify_error == _INVALID_CA and certificate.is_ca:
-        return reasons.CHAIN_PURPOSE  # CA:TRUE, but its key usage lacks keyCertSign
-    return reason
+        reason = reasons.CHAIN_PURPOSE  # CA:TRUE, but its key usage lacks keyCertSign
+    return Refusal(reason, facts | _seen_times(reason, certificate))
+
+
+def _seen_times(reason: Reason, certificate: Certificate) -> dict[str, Fact]:
+    if reason in (reasons.CERTIFICATE_EXPIRED, reasons.CHAIN_EXPIRED):
+        return {"expected": "a notAfter in the future", "seen": certificate.not_after.isoformat()}
+    if reason in (reasons.CERTIFICATE_NOT_YET_VALID, reasons.CHAIN_NOT_YET_VALID):
+        return {"expected": "a notBefore in the past", "seen": certificate.not_before.isoformat()}
+    return {}
