@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import hashlib
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ class Machine:
             [SCRIPT, "exec", self.name, "env", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/root/wheels",
              "bash", "-euo", "pipefail", "-c", script],
             input=stdin, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=120,
         )  # fmt: skip
 
     def shell(self, script: str, stdin: str = "") -> str:
@@ -66,7 +68,7 @@ def machine(scratch: Path) -> Iterator[Machine]:
 
     :param scratch: an empty directory.
     """
-    host = Machine(f"mtlsd-test-{os.getpid()}")
+    host = Machine(f"mtlsd-test-{secrets.token_hex(4)}")
     sources, needed = copy_tree(scratch / "mtlsd"), wheels()
     subprocess.run([SCRIPT, "up", host.name], check=True)
     try:

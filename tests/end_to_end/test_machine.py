@@ -23,6 +23,7 @@ TOKEN = (
     " -d grant_type=client_credentials -d client_id=billing https://localhost:8443/token"
 )
 CONFIG = "/etc/mtlsd/mtlsd.toml"
+MISTAKE = f"sed -i 's/^access_token_seconds/access_tokn_seconds/' {CONFIG}"
 MAIN_PID = "systemctl show --property MainPID --value mtlsd"
 
 # A request whose body ends only after the service was told to stop.
@@ -119,16 +120,24 @@ def test_a_reload_takes_the_new_configuration(host: Machine) -> None:
 
 def test_a_reload_of_a_mistake_fails_and_says_where(host: Machine) -> None:
     before = host.shell(MAIN_PID)
-    host.shell(
-        f"cp {CONFIG} /root/good.toml && sed -i 's/^access_token_seconds/access_tokn_seconds/' {CONFIG}"
-    )
+    host.shell(f"cp {CONFIG} /root/good.toml && {MISTAKE}")
     assert host.try_shell("systemctl reload mtlsd").returncode != 0
     assert "access_tokn_seconds" in host.journal()
     assert json.loads(host.shell(TOKEN))["expires_in"] == 77
     assert host.shell(MAIN_PID) == before
+    host.shell(f"cp /root/good.toml {CONFIG}")
+
+
+def test_an_update_restarts_it(host: Machine) -> None:
+    before = host.shell(MAIN_PID)
+    for script in commands("Stop, restart, update"):
+        host.shell(script)
+    assert "access_token" in host.shell(TOKEN)
+    assert host.shell(MAIN_PID) != before
 
 
 def test_a_start_with_a_mistake_is_not_tried_again(host: Machine) -> None:
+    host.shell(MISTAKE)
     assert host.try_shell("systemctl restart mtlsd").returncode != 0
     status = host.shell("sleep 2; systemctl show --property ActiveState,ExecMainStatus,NRestarts mtlsd")
     assert set(status.split()) == {"ActiveState=failed", "ExecMainStatus=78", "NRestarts=0"}
