@@ -7,7 +7,7 @@ callback is ours, and what it needs has no public name. :func:`moved_names` says
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NewType
 
 from OpenSSL import crypto
@@ -20,6 +20,8 @@ StoreContext = NewType("StoreContext", object)
 Verify = Callable[[Connection, bool, StoreContext], bool]
 """Told whether the certificate at hand is good so far, it says whether to go on."""
 
+_SHA256 = lib.EVP_get_digestbyname(b"sha256")
+
 UNSPECIFIED = 1  # X509_V_ERR_UNSPECIFIED -> internal_error
 
 _LIBRARY_NAMES = (
@@ -28,6 +30,7 @@ _LIBRARY_NAMES = (
     "BIO_new",
     "BIO_s_mem",
     "ERR_clear_error",
+    "EVP_get_digestbyname",
     "SSL_CTX_set_verify",
     "SSL_get_ex_data_X509_STORE_CTX_idx",
     "X509_STORE_CTX_get0_cert",
@@ -37,6 +40,7 @@ _LIBRARY_NAMES = (
     "X509_STORE_CTX_get_error_depth",
     "X509_STORE_CTX_get_ex_data",
     "X509_STORE_CTX_set_error",
+    "X509_digest",
     "X509_free",
     "i2d_X509_bio",
     "sk_X509_free",
@@ -61,7 +65,8 @@ _ANY_METHOD = 7  # OpenSSL.SSL.TLS_METHOD
 def install(context: Context, mode: int, verify: Verify) -> object:
     """Have OpenSSL ask `verify` about the peer's certificates.
 
-    Whatever `verify` raises refuses the handshake with the alert internal_error, and is lost.
+    It is asked at every error, and for the leaf where all is good. Whatever it raises refuses the handshake
+    with the alert internal_error, and is lost.
 
     :param mode: VERIFY_PEER, with VERIFY_FAIL_IF_NO_PEER_CERT or without.
     :return: what must live for as long as the context or any of its connections.
@@ -70,6 +75,8 @@ def install(context: Context, mode: int, verify: Verify) -> object:
     connections = Connection._reverse_mapping
 
     def callback(ok: int, store: StoreContext) -> int:
+        if ok == 1 and lib.X509_STORE_CTX_get_error_depth(store) > 0:
+            return 1  # a CA that is good so far: what counts is the leaf's call, and what comes after it
         try:
             ssl = lib.X509_STORE_CTX_get_ex_data(store, index)
             go_on = verify(connections[ssl], ok == 1, store)
@@ -114,13 +121,23 @@ def current_of(store: StoreContext) -> bytes | None:
 
 def path_of(store: StoreContext) -> tuple[bytes, ...]:
     """DER of the path as far as it is built, leaf first. After an error it need not end in an anchor."""
+    return _from_path(store, _der)
+
+
+def path_sha256s_of(store: StoreContext) -> tuple[bytes, ...]:
+    """SHA-256 of each DER of :func:`path_of`, which is had without encoding anything."""
+    return _from_path(store, _sha256)
+
+
+def _from_path(store: StoreContext, take: Callable[[object], bytes]) -> tuple[bytes, ...]:
     stack = lib.X509_STORE_CTX_get1_chain(store)
     if stack == ffi.NULL:
         return ()
+    path = [lib.sk_X509_value(stack, at) for at in range(lib.sk_X509_num(stack))]
     try:
-        return tuple(map(_der, _members(stack)))
+        return tuple(map(take, path))
     finally:
-        for x509 in _members(stack):
+        for x509 in path:
             lib.X509_free(x509)
         lib.sk_X509_free(stack)
 
@@ -131,8 +148,11 @@ def chain_as_sent(connection: Connection) -> tuple[bytes, ...]:
     return tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, x509) for x509 in sent)
 
 
-def _members(stack: object) -> Iterator[object]:
-    return (lib.sk_X509_value(stack, at) for at in range(lib.sk_X509_num(stack)))
+def _sha256(x509: object) -> bytes:
+    digest = ffi.new("unsigned char[32]")
+    if lib.X509_digest(x509, _SHA256, digest, ffi.NULL) != 1:
+        raise MemoryError("OpenSSL could not hash a certificate")
+    return bytes(ffi.buffer(digest))
 
 
 def _der(x509: object) -> bytes:

@@ -42,10 +42,10 @@ def classify(reason: Failure, peer: Peer) -> Refusal | None:
         return _failed(words)
     if reason.check(ConnectionAborted):
         return Refusal(reasons.TLS_TIMEOUT)
-    if peer.claimed is None:
+    if not peer.is_judged:
         return None
     # The signature was bad, or none came at all: whoever owns nothing but a public certificate stops here.
-    return Refusal(reasons.TLS_POSSESSION, peer.claimed.facts())
+    return Refusal(reasons.TLS_POSSESSION, {} if peer.claimed is None else peer.claimed.facts())
 
 
 def _failed(words: tuple[str, ...]) -> Refusal:

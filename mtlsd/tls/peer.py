@@ -6,7 +6,7 @@ import weakref
 from datetime import datetime
 from typing import Protocol
 
-from OpenSSL.SSL import Connection, Error
+from OpenSSL.SSL import TLS1_2_VERSION, TLS1_3_VERSION, Connection, Error
 
 from mtlsd import reasons
 from mtlsd.errors import Refusal
@@ -14,11 +14,17 @@ from mtlsd.judge import Identity, Judgement, PresentedCertificate, Refused
 from mtlsd.pki.certificate import Certificate
 from mtlsd.tls import alerts
 
+_VERSIONS = {TLS1_2_VERSION: "TLSv1.2", TLS1_3_VERSION: "TLSv1.3"}
+
 
 class Judging(Protocol):
     """What judges: :class:`mtlsd.verdicts.Judge`, always over one and the same snapshot."""
 
     def judge(self, presented: PresentedCertificate, now: datetime, /) -> Judgement: ...
+
+    def cached(
+        self, listener: str, leaf_sha256: bytes, path_sha256s: tuple[bytes, ...], now: datetime, /
+    ) -> Identity | None: ...
 
 
 class NotProvenError(Exception):
@@ -116,7 +122,7 @@ class Peer:
                 Refused(Refusal(reasons.TLS_INTERNAL, {"detail": "the certificate was not judged"}), None, ())
             )
         self.handshake_completed = True
-        self.tls_version = connection.get_protocol_version_name()
+        self.tls_version = _VERSIONS.get(connection.get_protocol_version(), "")
         self._connection = weakref.ref(connection)
         self._judged_by = None if self.judge is None else weakref.ref(self.judge)
         self.judge = None

@@ -25,12 +25,12 @@ from OpenSSL.SSL import Connection
 
 from mtlsd import reasons
 from mtlsd.errors import Refusal
-from mtlsd.judge import Identity, Judgement, PresentedCertificate, Refused
+from mtlsd.judge import Identity, PresentedCertificate, Refused
 from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.verify_errors import refusal_for
 from mtlsd.tls import alerts
 from mtlsd.tls.alerts import StoreContext
-from mtlsd.tls.peer import Peer
+from mtlsd.tls.peer import Judging, Peer
 
 RefuseIn = Literal["handshake", "response"]
 
@@ -63,7 +63,7 @@ class Verifier:
     now: Callable[[], datetime]
 
     def __call__(self, connection: Connection, ok: bool, store: StoreContext) -> bool:
-        """Say whether the handshake goes on; :data:`mtlsd.tls.alerts.Verify`. It never raises."""
+        """Say whether the handshake goes on: a :data:`~mtlsd.tls.alerts.Verify`. It never raises."""
         peer = getattr(connection, "peer", None)
         if not isinstance(peer, Peer) or peer.handshake_completed:
             alerts.set_error(store, alerts.UNSPECIFIED)
@@ -77,11 +77,14 @@ class Verifier:
 
     def _refused(self, peer: Peer, ok: bool, store: StoreContext) -> Refused | None:
         """Why the certificate is refused at this call; None to go on."""
-        if peer.refused is not None:  # only where the response will say so
-            return None
         if not ok:
             return self._on_error(peer, store)
-        if peer.is_judged or alerts.depth_of(store) > 0:
+        if peer.is_judged:
+            return None
+        sha256s = alerts.path_sha256s_of(store)
+        known = self._judge_of(peer).cached(self.listener, sha256s[0], sha256s, self.now())
+        if known is not None:
+            peer.propose(known)
             return None
         path = alerts.path_of(store)
         return self._judge(peer, PresentedCertificate(path[0], path[1:-1], self.listener, path=path))
@@ -96,13 +99,16 @@ class Verifier:
         return self._judge(peer, PresentedCertificate(leaf, alerts.path_of(store)[1:], self.listener))
 
     def _judge(self, peer: Peer, presented: PresentedCertificate) -> Refused | None:
-        if peer.judge is None:
-            raise RuntimeError("the connection has no judge")
-        judgement: Judgement = peer.judge.judge(presented, self.now())
+        judgement = self._judge_of(peer).judge(presented, self.now())
         if isinstance(judgement, Identity):
             peer.propose(judgement)
             return None
         return judgement
+
+    def _judge_of(self, peer: Peer) -> Judging:
+        if peer.judge is None:
+            raise RuntimeError("the connection has no judge")
+        return peer.judge
 
     def _refuse(self, peer: Peer, refused: Refused, store: StoreContext) -> bool:
         peer.refuse(refused)
@@ -113,12 +119,16 @@ class Verifier:
 
 
 def _refused(error: int, leaf: bytes, store: StoreContext) -> Refused:
-    culprit = alerts.current_of(store)
-    refusal = refusal_for(error, alerts.depth_of(store), None if culprit is None else _readable(culprit))
-    return Refused(refusal, _readable(leaf), ())
+    """What OpenSSL found wrong, in our words; but a leaf that cannot be read at all is said first."""
+    try:
+        certificate = Certificate.from_der(leaf)
+    except Refusal as unreadable:
+        return Refused(unreadable, None, ())
+    return Refused(refusal_for(error, alerts.depth_of(store), _at_fault(store)), certificate, ())
 
 
-def _readable(der: bytes) -> Certificate | None:
+def _at_fault(store: StoreContext) -> Certificate | None:
+    der = alerts.current_of(store)
     with suppress(Refusal):
-        return Certificate.from_der(der)
+        return None if der is None else Certificate.from_der(der)
     return None

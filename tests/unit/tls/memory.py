@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,7 @@ from OpenSSL import SSL, crypto
 
 from mtlsd.clients.client import Client
 from mtlsd.clients.index import ClientIndex, Registration
-from mtlsd.judge import ListenerTrust, Snapshot
+from mtlsd.judge import Identity, ListenerTrust, Snapshot
 from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.path import AnchorGroup
 from mtlsd.tls.context import ListenerTLS, build_context
@@ -100,7 +101,9 @@ def thief_context(presented: Presented, version: int) -> SSL.Context:
     forged = encoded.replace(stolen, _scalar(ec.generate_private_key(ec.SECP256R1())))
     context = client_context(None, version)
     context.use_certificate(load_der_x509_certificate(presented.leaf))
-    context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_ASN1, forged))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # cryptography would not load such a key
+        context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_ASN1, forged))
     for der in presented.chain:
         context.add_extra_chain_cert(load_der_x509_certificate(der))
     return context
@@ -112,6 +115,15 @@ def _sec1(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _scalar(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_numbers().private_value.to_bytes(32, "big")
+
+
+class Forgetful:
+    """A judge without memory; a base for those of the tests."""
+
+    def cached(
+        self, listener: str, leaf_sha256: bytes, path_sha256s: tuple[bytes, ...], at: datetime, /
+    ) -> Identity | None:
+        return None
 
 
 @attrs.define
@@ -148,6 +160,17 @@ class Handshake:
             pass
         return self
 
+    def begin(self) -> None:
+        """ClientHello, and what the server answers."""
+        self._client_step()
+        self._to_server(65536)
+        _outgoing(self.server)
+
+    def finish(self) -> Handshake:
+        """Let the server look at what it has been given."""
+        self._server_step()
+        return self
+
     def _client_step(self) -> bool:
         try:
             self.client.do_handshake()
@@ -181,6 +204,32 @@ class Handshake:
         if answered:
             self.client.bio_write(answered)
         return bool(answered)
+
+
+def present_bytes(made_by: ConnectionCreator, *certificates: bytes) -> Handshake:
+    """Send a server anything in place of certificates: in TLS 1.2 their message is in the clear.
+
+    Nothing follows it, so the handshake cannot complete.
+    """
+    handshake = Handshake(
+        made_by.connection(), SSL.Connection(client_context(None, SSL.TLS1_2_VERSION), None)
+    )
+    handshake.server.set_accept_state()
+    handshake.client.set_connect_state()
+    handshake.begin()
+    handshake.server.bio_write(certificate_message(*certificates))
+    return handshake.finish()
+
+
+def certificate_message(*certificates: bytes) -> bytes:
+    """A TLS 1.2 record with a Certificate message (RFC 5246 section 7.4.2)."""
+    listed = b"".join(map(_counted, certificates))
+    message = b"\x0b" + _counted(_counted(listed))
+    return b"\x16\x03\x03" + len(message).to_bytes(2, "big") + message
+
+
+def _counted(content: bytes) -> bytes:
+    return len(content).to_bytes(3, "big") + content
 
 
 def _outgoing(connection: SSL.Connection) -> bytes:

@@ -7,15 +7,18 @@ from datetime import datetime
 
 import attrs
 import pytest
+from cryptography.x509 import load_der_x509_certificate
 from OpenSSL._util import lib
-from OpenSSL.SSL import Connection
+from OpenSSL.SSL import TLS_SERVER_METHOD, VERIFY_PEER, Connection
 
 from mtlsd.errors import Reason, Refusal
 from mtlsd.judge import PresentedCertificate, Refused
 from mtlsd.pki.verify_errors import alert_for
 from mtlsd.reasons import REASONS
 from mtlsd.tls import alerts
-from tests.unit.tls.memory import PKI, VERSIONS, client_context, creator, shake
+from mtlsd.tls.context import ListenerContext
+from mtlsd.tls.factory import ConnectionCreator
+from tests.unit.tls.memory import PKI, VERSIONS, Forgetful, client_context, creator, server_tls, shake
 
 
 def test_the_installed_releases_have_every_private_name() -> None:
@@ -32,8 +35,29 @@ def test_a_moved_name_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         creator(None)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt])
+def test_what_the_callback_raises_is_a_refusal(
+    version: int, error: type[BaseException], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """OpenSSL is C: nothing can be raised through it, and nothing is printed either."""
+
+    def verify(connection: Connection, ok: bool, store: alerts.StoreContext) -> bool:
+        raise error
+
+    context = ListenerContext(TLS_SERVER_METHOD)
+    own = server_tls()
+    context.use_certificate(load_der_x509_certificate(own.certificates[0]))
+    context.use_privatekey(own.private_key)
+    context.verify_handle = alerts.install(context, VERIFY_PEER, verify)
+    handshake = shake(ConnectionCreator("mtls", context), client_context(PKI.leaf(), version))
+    assert handshake.alert == "internal_error"
+    assert not handshake.server_completed
+    assert capfd.readouterr() == ("", "")
+
+
 @attrs.frozen
-class Refusing:
+class Refusing(Forgetful):
     """A judge who refuses everything for one reason."""
 
     reason: Reason

@@ -152,9 +152,12 @@ def test_a_handshake_that_comes_in_pieces(version: int, chunk: int) -> None:
 def test_the_server_sends_its_own_chain_and_no_other(version: int) -> None:
     """Without NO_AUTO_CHAIN OpenSSL would add what it finds among the clients' anchors."""
     own = PKI.leaf(PKI.intermediate, dn(CN="as.example.com"))
-    for chain in ((), own.chain):
-        certificates = (own.leaf, *chain)
-        made_by = creator(judge_of(BILLING), certificates=certificates, private_key=own.key)
+    below_the_root = server_tls()
+    for certificates, key in (
+        ((own.leaf, *own.chain), own.key),
+        (below_the_root.certificates, below_the_root.private_key),
+    ):
+        made_by = creator(judge_of(BILLING), certificates=certificates, private_key=key)
         handshake = shake(made_by, client_context(PKI.leaf(), version))
         sent = handshake.client.get_peer_cert_chain()
         assert sent is not None

@@ -25,6 +25,8 @@ from tests.pki import DNS
 from tests.unit.tls.memory import (
     PKI,
     VERSIONS,
+    Forgetful,
+    certificate_message,
     client_context,
     creator,
     judge_of,
@@ -322,14 +324,12 @@ def test_a_certificate_that_cannot_be_read(garbage: bytes) -> None:
     with pytest.raises(SSL.WantReadError):
         odd.do_handshake()
     opened.protocol.dataReceived(odd.bio_read(65536))
-    listed = len(garbage).to_bytes(3, "big") + garbage
-    message = b"\x0b" + (len(listed) + 3).to_bytes(3, "big") + len(listed).to_bytes(3, "big") + listed
-    opened.protocol.dataReceived(b"\x16\x03\x03" + len(message).to_bytes(2, "big") + message)
+    opened.protocol.dataReceived(certificate_message(garbage))
     opened.lose()
     assert listening.reasons == ["certificate.malformed"]
 
 
-class Broken:
+class Broken(Forgetful):
     def judge(self, presented: object, at: object, /) -> Any:
         raise KeyError("no such thing")
 

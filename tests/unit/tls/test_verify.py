@@ -13,13 +13,17 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL
 
 from mtlsd.judge import Identity, Judgement, PresentedCertificate
+from mtlsd.tls import alerts
+from mtlsd.tls.context import build_context
 from mtlsd.tls.peer import Judging, NotProvenError
+from mtlsd.tls.verify import Verifier
 from mtlsd.verdicts import Judge
 from tests.pki import BAD, DNS, Presented, dn, ec_key, issue
 from tests.unit.tls.memory import (
     LISTENER,
     PKI,
     VERSIONS,
+    Forgetful,
     Handshake,
     client_context,
     creator,
@@ -27,6 +31,7 @@ from tests.unit.tls.memory import (
     now,
     pinned_client,
     pki_client,
+    server_tls,
     shake,
     thief_context,
 )
@@ -36,8 +41,21 @@ pytestmark = pytest.mark.parametrize("version", VERSIONS)
 BILLING = pki_client("billing", tls_client_auth_san_dns=DNS)
 
 
+def test_nothing_is_judged_on_a_connection_that_is_open(
+    version: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no renegotiation; if there were, it would be refused."""
+    handshake = shake(creator(judge_of(BILLING)), client_context(PKI.leaf(), version))
+    errors: list[int] = []
+    monkeypatch.setattr(alerts, "set_error", lambda store, error: errors.append(error))
+    verifier = Verifier(LISTENER, "response", now)
+    assert not verifier(handshake.server, True, alerts.StoreContext(object()))
+    assert errors == [alerts.UNSPECIFIED]
+    assert isinstance(handshake.peer.judgement, Identity)
+
+
 @attrs.define
-class Recording:
+class Recording(Forgetful):
     """The true judge, and what it was asked."""
 
     judging: Judge
@@ -85,6 +103,17 @@ def test_the_judge_is_asked_once_with_the_path_that_openssl_built(version: int) 
     assert clients_of(shake(creator(judge), client_context(leaf, version))) == {"billing": "tls_client_auth"}
     path = (leaf.leaf, PKI.intermediate.der, PKI.root.der)
     assert judge.asked == [PresentedCertificate(leaf.leaf, path[1:-1], LISTENER, "handshake", path)]
+
+
+def test_the_judge_remembers_for_one_listener_alone(version: int) -> None:
+    judge = judge_of(BILLING)
+    made_by, context = creator(judge), client_context(PKI.leaf(), version)
+    first = shake(made_by, context).peer.judgement
+    assert shake(made_by, context).peer.judgement is first
+    elsewhere = attrs.evolve(
+        made_by, listener="elsewhere", context=build_context(server_tls(listener="elsewhere"), now)
+    )
+    assert shake(elsewhere, context).refused_for == "subject.unknown"  # nothing is trusted there
 
 
 def test_a_configured_intermediate_helps_but_is_no_anchor(version: int) -> None:
@@ -150,6 +179,23 @@ def test_a_pinned_certificate_of_an_unknown_ca(version: int) -> None:
             assert clients_of(handshake) == {"pinned": "self_signed_tls_client_auth"}
 
 
+def test_the_judge_is_asked_once_where_openssl_complains_twice(version: int) -> None:
+    """Errors 20 and 21."""
+    own = PKI.leaf(PKI.ca("Unknown", None), dn(CN="own"), names=None)
+    judge = Recording(judge_of(BILLING, pinned_client("pinned", own.leaf)))
+    assert clients_of(shake(creator(judge), client_context(own, version)))
+    assert judge.asked == [PresentedCertificate(own.leaf, (), LISTENER)]
+
+
+@pytest.mark.parametrize("kind", ["broken_signature", "duplicate_san", "same_name_and_key_id"])
+def test_what_openssl_says_of_a_certificate_does_not_end_the_connection(version: int, kind: str) -> None:
+    """It leaves words in its queue; a connection that waits for the next message takes them for its own."""
+    made_by = creator(judge_of(BILLING), refuse_in="response")
+    handshake = shake(made_by, client_context(BAD[kind].make(PKI), version), chunk=50)
+    assert handshake.server_completed
+    assert handshake.refused_for in BAD[kind].reasons
+
+
 def test_a_pinned_certificate_that_a_trusted_ca_issued(version: int) -> None:
     own = PKI.leaf()
     judge = judge_of(BILLING, pinned_client("pinned", own.leaf))
@@ -203,7 +249,7 @@ def test_a_public_certificate_without_its_key(version: int, refuse_in: str) -> N
         handshake.peer.judgement_at(judge, now())
 
 
-class Broken:
+class Broken(Forgetful):
     def judge(self, presented: PresentedCertificate, at: datetime, /) -> Judgement:
         raise KeyError("no such thing")
 
