@@ -13,6 +13,8 @@ import attrs
 
 Fact = str | int | bool | None | Sequence[str]
 
+_THUMBPRINT = "x5t#S256"  # tells the facts of one certificate from those of another
+
 
 @attrs.frozen
 class Reason:
@@ -51,6 +53,18 @@ class Refusal(Exception):
 
     def __str__(self) -> str:
         return f"{self.reason.code}: {self.reason.meaning}"
+
+    def facts_beside(self, presented: Mapping[str, Fact]) -> dict[str, Fact]:
+        """The facts together with those of the certificate that was presented, for one event.
+
+        Where a CA of its path is to blame, what is said of the CA begins with ``ca_``.
+
+        :param presented: empty where the certificate could not be read.
+        """
+        of_another = self.facts.get(_THUMBPRINT, presented.get(_THUMBPRINT)) != presented.get(_THUMBPRINT)
+        clash = presented.keys() if of_another else ()
+        own = {f"ca_{name}" if name in clash else name: fact for name, fact in self.facts.items()}
+        return {**presented, **own}
 
 
 @attrs.frozen

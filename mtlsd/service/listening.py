@@ -142,9 +142,8 @@ def _audit_refused(current: Current, log: Logger) -> Callable[[Peer, Refusal], N
             "listener": peer.listener,
             "address": peer.address,
         }
-        if peer.claimed is not None:
-            facts.update(peer.claimed.facts())
-        current.audit("handshake.refused", {**facts, **refusal.facts})
+        said = refusal.facts_beside({} if peer.claimed is None else peer.claimed.facts())
+        current.audit("handshake.refused", {**facts, **said})
         if peer.fault is not None:
             log.error("handshake.fault {fault!r} {correlation_id}", fault=peer.fault, **facts)
 

@@ -138,7 +138,8 @@ class TokenCall:
         }
 
     def refused_facts(self, refusal: Refusal) -> dict[str, Fact]:
-        return {**self._facts(), "reason": refusal.reason.code, **refusal.facts}
+        said = refusal.facts_beside({} if self.judgement is None else self.judgement.facts)
+        return {**self._facts(), "reason": refusal.reason.code, **said}
 
     def _facts(self) -> dict[str, Fact]:
         facts: dict[str, Fact] = {"correlation_id": self.correlation_id, "client_id": self.client_id}
