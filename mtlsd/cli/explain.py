@@ -21,6 +21,7 @@ from mtlsd.ops.audit import utc_now
 from mtlsd.service.assembly import snapshot
 
 _MARKS = {"passed": ("ok", "32"), "failed": ("REFUSED", "31"), "noted": ("note", "33")}
+_ALONG_THE_PATH = {"path", "strength"}
 
 
 def register(verbs: Any) -> None:
@@ -96,7 +97,9 @@ def _print(judgement: Judgement, refusal: Refusal | None, listener: str, client_
         print(f"  {name:<12} {_text(fact)}")
     for check in judgement.trace:
         mark, colour = _MARKS[check.outcome]
-        print(f"{_coloured(f'{mark:>8}', colour)}  {check.name}: {_text(check.seen)}")
+        separator = " <- " if check.name in _ALONG_THE_PATH else ", "
+        seen = "" if check.outcome == "failed" and check.seen is None else f": {_text(check.seen, separator)}"
+        print(f"{_coloured(f'{mark:>8}', colour)}  {check.name}{seen}")
         if check.outcome != "passed" and check.expected is not None:
             print(f"{'':>8}  expected: {_text(check.expected)}")
     if refusal is None and isinstance(judgement, Identity):
@@ -114,10 +117,10 @@ def _print_refusal(refusal: Refusal) -> None:
     print(f"{'':>8}  {refusal.reason.remedy}")
 
 
-def _text(fact: Fact) -> str:
+def _text(fact: Fact, separator: str = ", ") -> str:
     if isinstance(fact, str) or fact is None:
         return fact or "nothing"
-    return str(fact) if isinstance(fact, int) else " <- ".join(fact) or "nothing"
+    return str(fact) if isinstance(fact, int) else separator.join(fact) or "nothing"
 
 
 def _coloured(text: str, colour: str) -> str:
