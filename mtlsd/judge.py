@@ -194,7 +194,7 @@ class _Case:
             "pin", "a registered certificate", f"x5t#S256 {certificate.x5t_s256} of {client.client_id}"
         )
         if client.disabled:
-            raise Refusal(reasons.CLIENT_DISABLED, {"client_id": client.client_id})
+            raise Refusal(reasons.CLIENT_DISABLED, {"disabled": client.client_id})
         self._times(certificate)
         check_strength(certificate)
         return client
@@ -274,7 +274,7 @@ class _Case:
             self._passed("subject", "a registered subject", sorted(enabled))
             return enabled
         if vouched:
-            raise Refusal(reasons.CLIENT_DISABLED, {"client_id": sorted(vouched)})
+            raise Refusal(reasons.CLIENT_DISABLED, {"disabled": sorted(vouched)})
         raise Refusal(reasons.SUBJECT_UNKNOWN, self._unknown(certificate, groups))
 
     def _unknown(self, certificate: Certificate, groups: tuple[str, ...]) -> dict[str, Fact]:
@@ -353,7 +353,7 @@ def _strength(path: Path) -> list[str]:
 def match_client(identity: Identity, client: Client) -> Refusal | None:
     """Whether the identity is this client's: None when it is, else why not (R2, R3)."""
     if client.disabled:
-        return Refusal(reasons.CLIENT_DISABLED, {"client_id": client.client_id})
+        return Refusal(reasons.CLIENT_DISABLED, {"disabled": client.client_id})
     if identity.clients.get(client.client_id) == client.token_endpoint_auth_method:
         return None
     if client.subject is None:
