@@ -20,6 +20,7 @@ from tests.pki import Written
 
 PROGRAMS = Path(__file__).parent / "programs"
 TIMEOUT = 20.0
+_FATAL = 2 << 8
 
 TLS_1_2, TLS_1_3 = "1.2", "1.3"
 VERSIONS = (TLS_1_2, TLS_1_3)
@@ -55,15 +56,11 @@ class NoAnswer(Exception):
     said: str
 
     @property
-    def alert(self) -> str:
-        """The alert's name as RFC 8446 has it, where the program names it."""
-        found = re.search(r"alert ([a-z ]+)", self.said)
-        return found[1].strip().replace(" ", "_") if found else ""
-
-    @property
-    def alert_number(self) -> int:
-        found = re.search(r"alert number (\d+)", self.said)
-        return int(found[1]) if found else -1
+    def alert(self) -> int:
+        """The number of the fatal alert that the program received, as openssl and `curl -v` print it."""
+        found = re.search(r"alert number (\d+)|\(IN\), TLS alert, [^(]*\((\d+)\)", self.said)
+        assert found, self.said
+        return int(found[1]) if found[1] else int(found[2]) - _FATAL
 
 
 class Program(Protocol):
@@ -87,7 +84,7 @@ def _run(command: list[str | Path], stdin: str = "") -> subprocess.CompletedProc
 
 
 def curl(url: str, ca: Path, presented: Written | None, form: Form, version: str) -> Answer:
-    command: list[str | Path] = ["curl", "--silent", "--show-error", "--cacert", ca, "--noproxy", "*"]
+    command: list[str | Path] = ["curl", "--silent", "--verbose", "--cacert", ca, "--noproxy", "*"]
     command += [
         f"--tlsv{version}",
         "--tls-max",
@@ -154,7 +151,7 @@ class Session:
 
     def __init__(self, url: str, ca: Path, presented: Written | None, version: str | None = None) -> None:
         parts = urlsplit(url)
-        self.path = parts.path
+        self.path = parts.path + (f"?{parts.query}" if parts.query else "")
         tls = context(ca, presented, version)
         self.connection = http.client.HTTPSConnection(parts.netloc, context=tls, timeout=TIMEOUT)
 
@@ -193,8 +190,7 @@ def python(
         with Session(url, ca, presented, version) as session:
             return session.post(form, headers)
     except OSError as error:
-        # ssl calls an alert "SSLV3_ALERT_..." or "TLSV13_ALERT_..."
-        raise NoAnswer(str(error).replace("_", " ").lower()) from error
+        raise NoAnswer(str(error)) from error
 
 
 def get(url: str, ca: Path, presented: Written | None = None) -> Answer:
