@@ -172,13 +172,13 @@ SUBJECT_UNKNOWN = _certificate(
     "subject.unknown",
     _UNKNOWN,
     "The certificate is good, but no client is registered with one of its names under its trust anchor.",
-    "Register the client: mtlsd client add --certificate FILE.pem.",
+    "Register the client: mtlsd client add --client-id ID --certificate FILE.pem.",
 )
 PIN_UNKNOWN = _certificate(
     "pin.unknown",
     _UNKNOWN_CA,
     "The certificate is self-signed, and no client has registered exactly this certificate.",
-    "Register the certificate itself: mtlsd client add --certificate FILE.pem.",
+    "Register the certificate itself: mtlsd client add --client-id ID --certificate FILE.pem.",
 )
 SUBJECT_MISMATCH = _client(
     "subject.mismatch",
