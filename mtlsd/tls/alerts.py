@@ -84,7 +84,7 @@ def install(context: Context, mode: int, verify: Verify) -> object:
             set_error(store, UNSPECIFIED)
             return 0
         if go_on:
-            # What is left in the queue is taken for the connection's own error once it waits for bytes.
+            # OpenSSL 3 takes what is left in its queue for the connection's own error once it has to wait.
             lib.ERR_clear_error()
         return int(go_on)
 

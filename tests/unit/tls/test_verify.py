@@ -105,11 +105,13 @@ def test_the_judge_is_asked_once_with_the_path_that_openssl_built(version: int) 
     assert judge.asked == [PresentedCertificate(leaf.leaf, path[1:-1], LISTENER, "handshake", path)]
 
 
-def test_the_judge_remembers_for_one_listener_alone(version: int) -> None:
+def test_the_judge_remembers_for_one_listener_alone(version: int, monkeypatch: pytest.MonkeyPatch) -> None:
     judge = judge_of(BILLING)
     made_by, context = creator(judge), client_context(PKI.leaf(), version)
     first = shake(made_by, context).peer.judgement
+    monkeypatch.delattr(Judge, "judge")
     assert shake(made_by, context).peer.judgement is first
+    monkeypatch.undo()
     elsewhere = attrs.evolve(
         made_by, listener="elsewhere", context=build_context(server_tls(listener="elsewhere"), now)
     )
