@@ -129,6 +129,6 @@ def _groups(table: ListenerTable, known: Mapping[str, AnchorGroup], notes: Notes
 
 def unknown_group(name: str, known: Iterable[str]) -> tuple[str, str]:
     """Message and remedy for the name of a trust anchor group that there is not."""
-    names = list(known)
+    names = [one for one in known if one.isprintable()]  # the others are mistakes, told elsewhere
     others = f"There are: {', '.join(names)}." if names else "Add it as [[trust_anchors]]."
     return f"{shown(name)} is no trust anchor group", suggestion(name, names) or others

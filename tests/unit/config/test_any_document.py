@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mtlsd.config.load import load
@@ -137,6 +137,7 @@ def _load(directory: Path, content: bytes) -> Loaded | None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=_CHANGES)
+@example(changes=[(("trust_anchors", 0, "name"), "replace", "", "\0")])
 def test_changed_document(directory: Path, changes: list[tuple[tuple[Step, ...], str, str, Any]]) -> None:
     document = copy.deepcopy(dict(DOCUMENT))
     for path, how, key, value in changes:
