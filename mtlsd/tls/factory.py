@@ -74,7 +74,7 @@ class ConnectionCreator:
         return self.connection(tlsProtocol.address if isinstance(tlsProtocol, TLSServerProtocol) else None)
 
     def connection(self, address: IAddress | None = None) -> Connection:
-        """A connection with a new :class:`~mtlsd.tls.peer.Peer` as its application data."""
+        """A connection with a new :class:`~mtlsd.tls.peer.Peer` as its `peer`."""
         connection = PeerConnection(self.context, None)
         port = getattr(address, "port", 0)
         connection.peer = Peer(self.listener, host_of(address), port, self.judge)
