@@ -34,7 +34,7 @@ class Judge:
         if known is not None:
             return known
         judgement = judge(presented, self.snapshot, now)
-        if isinstance(judgement, Identity) and not (judgement.by_chain_as_sent and key[3]):
+        if isinstance(judgement, Identity) and _may_be_remembered(presented, judgement):
             if len(self._identities) >= self.max_entries:
                 del self._identities[next(iter(self._identities))]
             self._identities[key] = judgement
@@ -49,6 +49,11 @@ class Judge:
         """
         return self._known((listener, leaf_sha256, path_sha256s, True), now)
 
+    @property
+    def remembered(self) -> int:
+        """How many identities are remembered now."""
+        return len(self._identities)
+
     def is_pinned(self, sha256: bytes, der: bytes) -> bool:
         """Whether a client has registered exactly this certificate."""
         return self.snapshot.clients.by_pin(sha256, der) is not None
@@ -59,6 +64,18 @@ class Judge:
             return identity
         del self._identities[key]
         return None
+
+
+def _may_be_remembered(presented: PresentedCertificate, identity: Identity) -> bool:
+    """Whether the key says all that the identity rests on, and strangers cannot make keys at will.
+
+    In a handshake possession is not proven yet. Whoever has a client's *public* certificate could send any
+    number of made-up issuers with it and so push all others out of the memory, if what he sends were a key;
+    a path that OpenSSL has validated cannot be made up.
+    """
+    if presented.path is not None:
+        return not identity.by_chain_as_sent
+    return presented.source != "handshake" or not presented.chain
 
 
 def _key(presented: PresentedCertificate) -> _Key:
