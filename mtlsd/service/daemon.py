@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mtlsd.config.load import load
-from mtlsd.config.model import Config
+from mtlsd.config.model import Config, Loaded
 from mtlsd.errors import ConfigError
 from mtlsd.ops.audit import AuditFile, utc_now
 from mtlsd.ops.systemd import Notifier
@@ -74,11 +74,11 @@ class Daemon(Service):
             self.reactor.stop()
 
     def _write_audit(self, line: bytes) -> None:
-        if self._audit is None:
-            sys.stdout.buffer.write(line)
-            sys.stdout.buffer.flush()
-        else:
+        if self._audit is not None:
             self._audit.write(line)
+        elif sys.__stdout__ is not None:  # twistd puts a log of its own in the place of sys.stdout
+            sys.__stdout__.buffer.write(line)
+            sys.__stdout__.buffer.flush()
 
     def _status(self) -> str:
         return f"serving {self.config.issuer}"
@@ -105,10 +105,7 @@ class Daemon(Service):
     async def _reload_once(self, server: Server) -> None:
         self._notifier.reloading()
         try:
-            loaded = load(self.path, utc_now())
-            for warning in loaded.warnings:
-                self._log.warn("reload.warning {warning}", warning=warning)
-            audit = _audit_file(loaded.config)  # opened anew each time: it may have been rotated away
+            loaded, audit = self._read_again(server)
             await server.reload(loaded.config)
         except Exception as error:
             self._say("reload.failed", error)
@@ -118,6 +115,17 @@ class Daemon(Service):
         if old is not None:
             old.close()
         self._notifier.ready(self._status())
+
+    def _read_again(self, server: Server) -> tuple[Loaded, AuditFile | None]:
+        try:
+            loaded = load(self.path, utc_now())
+            audit = _audit_file(loaded.config)  # opened anew each time: it may have been rotated away
+        except Exception as error:
+            server.reload_refused(error)
+            raise
+        for warning in loaded.warnings:
+            self._log.warn("reload.warning {warning}", warning=warning)
+        return loaded, audit
 
     def _say(self, event: str, error: Exception) -> None:
         """What an operator can mend is said in words, everything else with its traceback."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from errno import EADDRNOTAVAIL
 from typing import Any, Self
 
 import attrs
 from OpenSSL.SSL import Context
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.logger import Logger
 
@@ -82,7 +84,13 @@ class Listening:
         )
         refused = _audit_refused(current, cls._log)
         tls = TLSServerFactory(creator, channels, reactor, _connection_limits(listener), refused)
-        port = await serverFromString(reactor, listener.endpoint).listen(tls)
+        try:
+            port = await serverFromString(reactor, listener.endpoint).listen(tls)
+        except CannotListenError as error:  # which is no OSError
+            why: object = error.socketError
+            code, text = (why.errno, why.strerror) if isinstance(why, OSError) else (None, None)
+            place = f"listener {listener.name}, {listener.endpoint}"
+            raise OSError(code or EADDRNOTAVAIL, text or str(why), place) from error
         return cls(listener, port, creator, channels, tls)
 
     @property

@@ -68,6 +68,7 @@ class Server:
     _seen: _Seen
     _watch: LoopingCall = attrs.field(init=False)
     _changing: DeferredLock = attrs.field(factory=DeferredLock, init=False)
+    _leaving: list[Deferred[None]] = attrs.field(factory=list, init=False)
     _complaint: str = attrs.field(default="", init=False)
 
     @classmethod
@@ -110,15 +111,24 @@ class Server:
 
         :raises ConfigError, StoreError, OSError: as `start`; the old configuration then stays.
         """
+        try:
+            await self._reload(config)
+        except Exception as error:
+            self.reload_refused(error)
+            raise
+
+    async def _reload(self, config: Config | None) -> None:
+        """:param config: None for the one that stands once a reload that is under way is done."""
         await self._changing.acquire()
         try:
-            await self._take_over(config)
-        except Exception as error:
-            self._audit.event("reload.refused", {"seen": _said(error)})
-            raise
+            await self._take_over(config or self.config)
         finally:
             self._changing.release()
         self._audit.event("reload.done", {"listeners": self._places()})
+
+    def reload_refused(self, error: Exception) -> None:
+        """Have the audit log say that a new configuration was not taken over, and why."""
+        self._audit.event("reload.refused", {"seen": _said(error)})
 
     async def stop(self) -> None:
         """Take no new connection, finish every request that is in flight, and let go of everything."""
@@ -127,6 +137,7 @@ class Server:
         await self._changing.acquire()
         try:
             await _closed(self.listening.values(), self.config.drain_seconds, self._reactor)
+            await gatherResults(self._leaving)
             await self._store.close()
         finally:
             self._changing.release()
@@ -137,13 +148,20 @@ class Server:
         try:
             if self._changing.locked or not await self._has_changed():
                 return
-            await self.reload(self.config)
+            await self._reload(None)
             self._complaint = ""
-        except (ConfigError, StoreError, OSError) as error:
-            if str(error) != self._complaint:
-                self._complaint = str(error)
-                self._log.error("refresh.failed {error}", error=error)
-        except Exception:
+        except Exception as error:
+            self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        """Say once what hinders every look from now on; with its traceback where nobody expected it."""
+        if str(error) == self._complaint:
+            return
+        self._complaint = str(error)
+        self.reload_refused(error)
+        if isinstance(error, (ConfigError, StoreError, OSError)):
+            self._log.error("refresh.failed {error}", error=error)
+        else:
             self._log.failure("refresh.failed")
 
     async def _has_changed(self) -> bool:
@@ -193,6 +211,7 @@ class Server:
         for old in gone:
             closing = Deferred.fromCoroutine(old.close(config.drain_seconds, self._reactor))
             closing.addErrback(lambda failure: self._log.failure("listener.close_failed", failure))
+            self._leaving = [one for one in (*self._leaving, closing) if not one.called]
 
 
 async def _opened(path: Path, reactor: Any) -> ClientStore:
