@@ -35,11 +35,11 @@ def eventually(what: Callable[[], T | None], message: str = "", seconds: float =
 
 
 def mtlsd(*arguments: str | Path, code: int = 0) -> str:
-    """Run one command to its end, and return what it printed; its errors where it should fail."""
+    """Run one command to its end, and return what it printed; its errors too where it should fail."""
     done = subprocess.run([MTLSD, *map(str, arguments)], text=True, capture_output=True, timeout=DEADLINE)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    return done.stderr if code else done.stdout
+    return done.stdout + done.stderr if code else done.stdout
 
 
 class Daemon:
@@ -112,15 +112,18 @@ class Daemon:
 
 
 @contextmanager
-def running(setup: Setup, command: Sequence[str] = (MTLSD, "run", "-c")) -> Iterator[Daemon]:
-    """A daemon that is ready. In the end it must stop as it should, and have met nothing unexpected."""
+def running(setup: Setup, command: Sequence[str] = (MTLSD, "run", "-c"), code: int = 0) -> Iterator[Daemon]:
+    """A daemon that is ready. In the end it must stop as it should, and have met nothing unexpected.
+
+    :param code: with which it ends at SIGTERM.
+    """
     daemon = Daemon(setup, command)
     try:
         daemon.wait_until_ready()
         yield daemon
         if daemon.process.poll() is None:
             daemon.terminate()
-        assert daemon.wait() == 0, daemon.stderr
+        assert daemon.wait() == code, daemon.stderr
         assert "Traceback" not in daemon.stderr, daemon.stderr
     finally:
         if daemon.process.poll() is None:

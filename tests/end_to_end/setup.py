@@ -124,6 +124,7 @@ class Setup:
             dn(CN=name),
             names=[x509.IPAddress(ip_address(HOST)), x509.DNSName("localhost")],
             purposes=[ExtendedKeyUsageOID.SERVER_AUTH],
+            valid=self.pki.valid(-1, 300),
         )
         self._pem("ca.pem", self.pki.anchors[:1])
         self._pem(f"{name}.pem", (made.leaf,))
