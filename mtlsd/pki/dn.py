@@ -149,7 +149,9 @@ class DistinguishedName:
         """Whether it is the other name from back to front: written in the order that openssl prints by
         default instead of RFC 4514's. To be said, never to be accepted.
         """
-        return not self.matches(other) and self.matches(attrs.evolve(other, rdns=other.rdns[::-1]))
+        if len(self.rdns) != len(other.rdns) or self.matches(other):
+            return False  # without work that the other name's owner could make long, and so measure
+        return self.matches(attrs.evolve(other, rdns=other.rdns[::-1]))
 
     def to_string(self) -> str:
         """RFC 4514, and safe to print: whatever does not print is escaped. It reads back as the same name."""
