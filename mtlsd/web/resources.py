@@ -105,16 +105,24 @@ class Token(Endpoint):
 
     def _issue(self, request: IRequest, call: TokenCall, now: datetime) -> TokenIssued:
         serving = self.current.serving
-        content_type = request.getHeader(b"content-type")
-        body = request.content.read(MAX_BODY + 1)
-        if len(body) > MAX_BODY:
-            raise Refusal(reasons.REQUEST_TOO_LARGE)
-        form = Form.from_body(body, None if content_type is None else content_type.decode("latin-1"))
-        call.client_id = form.get("client_id")
         if call.peer is not None:
             call.judgement = call.peer.judgement_at(serving.judge, now)
+        content_type = request.getHeader(b"content-type")
+        form = Form.from_body(
+            _body(request), None if content_type is None else content_type.decode("latin-1")
+        )
+        call.client_id = form.get("client_id")
         has_authorization = request.getHeader(b"authorization") is not None
         return serving.token_endpoint.answer(form, has_authorization, call.judgement, now)
+
+
+def _body(request: IRequest) -> bytes:
+    """The whole body; of a stock Site, which has no limit, only a body of some size."""
+    limited = getattr(request, "strictly_parsed", False)  # our channel has kept to the listener's limit
+    body: bytes = request.content.read(-1 if limited else MAX_BODY + 1)
+    if not limited and len(body) > MAX_BODY:
+        raise Refusal(reasons.REQUEST_TOO_LARGE)
+    return body
 
 
 @attrs.define
