@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from datetime import datetime
 from errno import EADDRNOTAVAIL
@@ -91,6 +92,8 @@ class Listening:
             code, text = (why.errno, why.strerror) if isinstance(why, OSError) else (None, None)
             place = f"listener {listener.name}, {listener.endpoint}"
             raise OSError(code or EADDRNOTAVAIL, text or str(why), place) from error
+        if "backlog=" not in listener.endpoint:
+            _lengthen_queue(port)
         return cls(listener, port, creator, channels, tls)
 
     @property
@@ -114,6 +117,16 @@ class Listening:
         await drained
         if deadline.active():
             deadline.cancel()
+
+
+def _lengthen_queue(port: IListeningPort) -> None:
+    """Let as many connections wait to be accepted as the system allows.
+
+    Twisted's 50 are full at once when many come together; whoever is turned away tries again after a second.
+    """
+    listening = getattr(port, "socket", None)
+    if isinstance(listening, socket.socket):
+        listening.listen(socket.SOMAXCONN)
 
 
 def _limits(listener: Listener) -> Limits:
