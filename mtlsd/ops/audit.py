@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import IO
 
@@ -18,6 +18,11 @@ import attrs
 from mtlsd.errors import Fact
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+
+# Strangers choose some of the values, and names in certificates can be long: they shall not fill the disk.
+_LINE_CHARACTERS = 8192
+_VALUE_CHARACTERS = 256
+_VALUES = 32
 
 
 @attrs.frozen
@@ -32,12 +37,28 @@ class AuditLog:
     now: Callable[[], datetime]
 
     def event(self, name: str, facts: Mapping[str, Fact]) -> None:
-        """
+        """Write an event. In a line that becomes too long, the long values are cut, and say so.
+
         :param name: the stable name of the event, such as `token.issued`.
         :param facts: no secret, no key, no token.
         """
-        at = self.now().isoformat(timespec="milliseconds")
-        self.write(_encode({"at": at, "event": name, **facts}).encode("ascii") + b"\n")
+        head = {"at": self.now().isoformat(timespec="milliseconds"), "event": name}
+        line = _encode({**head, **facts})
+        if len(line) > _LINE_CHARACTERS:
+            line = _encode({**head, **{key: _cut(fact) for key, fact in facts.items()}})
+        self.write(line.encode("ascii") + b"\n")
+
+
+def _cut(fact: Fact) -> Fact:
+    """At most so many characters of a text, and so many texts of a list."""
+    if isinstance(fact, str):
+        more = len(fact) - _VALUE_CHARACTERS
+        return fact if more <= 0 else f"{fact[:_VALUE_CHARACTERS]}... and {more} characters more"
+    if isinstance(fact, Sequence):
+        more = len(fact) - _VALUES
+        shown = [str(_cut(text)) for text in fact[:_VALUES]]
+        return shown if more <= 0 else [*shown, f"and {more} more"]
+    return fact
 
 
 def utc_now() -> datetime:
@@ -54,13 +75,16 @@ class AuditFile:
 
     path: str
     _file: IO[bytes] = attrs.field(init=False, repr=False)
+    _torn: bool = attrs.field(default=False, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._file = self._open()
 
     def write(self, line: bytes) -> None:
         """:raises OSError: when it cannot be written whole: what is not recorded is not done."""
-        if self._file.write(line) != len(line):
+        data = b"\n" + line if self._torn else line  # half a line must not become one with the next
+        self._torn = self._file.write(data) != len(data)
+        if self._torn:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
 
     def close(self) -> None:
