@@ -82,9 +82,13 @@ class Client:
     def close(self) -> None:
         self.socket.close()
 
+    def send(self, data: bytes) -> None:
+        self.tls.sendall(data)
+        self.flush()
+
     def ask(self, request: bytes) -> Answer:
         """:raises Refusing: when the server refuses, as it does in TLS 1.3 only after the handshake."""
-        self.tls.send(request)
+        self.send(request)
         received = b""
         while b"\r\n\r\n" not in received:
             received += self.receive()
