@@ -245,7 +245,15 @@ def test_hostile_certificates_on_a_terminal(target: Hostile, name: str) -> None:
     setup = target.daemon.setup
     written = setup.present(name, BAD[name].make(target.pki))
     for more in ([], ["--json"]):
-        command = [MTLSD, "explain", "-c", setup.config, "--certificate", written.certificate, *more]
+        command = [
+            MTLSD,
+            "explain",
+            "-c",
+            str(setup.config),
+            "--certificate",
+            str(written.certificate),
+            *more,
+        ]
         said = subprocess.run(command, text=True, capture_output=True, timeout=TIMEOUT).stdout
         assert "subject.unknown" in said
         assert all(character.isprintable() or character == "\n" for character in said)
