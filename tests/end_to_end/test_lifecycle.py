@@ -126,13 +126,18 @@ def test_a_bad_file_changes_nothing(setup: Setup, billing: Written) -> None:
         assert session.post(form("billing")).status == 200
 
 
+def occupy(other: socket.socket, port: int) -> None:
+    other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    other.bind((HOST, port))
+    other.listen()
+
+
 def test_a_port_in_use_changes_nothing(setup: Setup, billing: Written) -> None:
     with running(setup) as daemon, socket.socket() as other:
         setup.add_listener("more", "required")
         setup.add_listener("busy", "required")
         setup.listener("mtls")["refuse_in"] = "response"
-        other.bind((HOST, setup.ports["busy"]))
-        other.listen()
+        occupy(other, setup.ports["busy"])
         event = daemon.reload()
         assert event["event"] == "reload.refused"
         assert str(setup.ports["busy"]) in event["seen"][0]
@@ -430,8 +435,7 @@ def test_signing_keys_that_others_can_read(setup: Setup) -> None:
 
 def test_a_port_in_use(setup: Setup) -> None:
     with socket.socket() as other:
-        other.bind((HOST, setup.ports["mtls"]))
-        other.listen()
+        occupy(other, setup.ports["mtls"])
         code, said = ended(setup)
     assert code == 1
     assert str(setup.ports["mtls"]) in said

@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -96,7 +96,8 @@ class Crowd:
         """Send a byte of the ClientHello on each dripping connection, again and again."""
         for byte in client_hello()[:200]:
             for one in self.dripping:
-                one.send(bytes([byte]))
+                with suppress(OSError):
+                    one.send(bytes([byte]))
             self.dripped += 1
             if self.gone.wait(0.2):
                 return
@@ -156,7 +157,7 @@ def test_a_crowd_delays_nobody_and_costs_little(daemon: Daemon, setup: Setup, bi
             eventually(lambda: connections(daemon) > 3 * OF_EACH_KIND)
             tokens()
             used.append(daemon.resident_bytes())
-            if time.monotonic() - begin < HANDSHAKE_SECONDS:
+            if time.monotonic() - begin < HANDSHAKE_SECONDS - 1:
                 assert there.still_open() == 3 * OF_EACH_KIND
         eventually(lambda: connections(daemon) < 10)
         tokens()
@@ -300,9 +301,9 @@ def test_the_number_of_connections_is_limited(daemon: Daemon, setup: Setup, bill
 
     held = [tcp(url, source) for source in ("127.0.0.2", "127.0.0.2")]
     eventually(lambda: not is_let_in("127.0.0.2"))
-    assert is_let_in("127.0.0.3")
     held += [tcp(url, source) for source in ("127.0.0.3", "127.0.0.4")]
     eventually(lambda: not is_let_in("127.0.0.5"))
+    assert all(map(_is_open, held))
     for one in held:
         one.close()
     eventually(lambda: is_let_in("127.0.0.2"))
