@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -23,7 +24,6 @@ import attrs
 import pytest
 
 import mtlsd
-from tests.end_to_end.setup import free_port
 from tests.end_to_end.tools import needs
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +69,20 @@ class Place:
     """
 
     directory: Path
-    ports: dict[str, str]
+    ports: dict[str, str] = attrs.field(factory=dict)
+    _reserved: list[socket.socket] = attrs.field(factory=list)
+
+    def free_port(self) -> str:
+        """A port that is bound here until the test ends, and where a server may listen all the same."""
+        reserved = socket.socket()
+        reserved.bind(("127.0.0.1", 0))
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._reserved.append(reserved)
+        return str(reserved.getsockname()[1])
+
+    def close(self) -> None:
+        for reserved in self._reserved:
+            reserved.close()
 
     def here(self, text: str) -> str:
         for shown, real in self.ports.items():
@@ -124,9 +137,11 @@ def running(command: Command, directory: Path, log: Path, ready: str) -> Iterato
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> Iterator[Place]:
     """What scripts/quickstart makes, but for the ports."""
-    ports = {"8443": str(free_port()), "8444": str(free_port())}
+    place = Place(tmp_path)
+    ports = place.ports
+    ports.update({"8443": place.free_port(), "8444": place.free_port()})
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv/bin").symlink_to(BIN)
     (tmp_path / ".curlrc").write_text("silent\nshow-error\n")
@@ -141,7 +156,8 @@ def place(tmp_path: Path) -> Place:
         "dev",
     ]
     subprocess.run(made, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
-    return Place(tmp_path, ports)
+    yield place
+    place.close()
 
 
 @needs("bash", "curl", "openssl")
@@ -227,7 +243,7 @@ def test_embedding_example(place: Place) -> None:
 @needs("bash", "curl")
 def test_own_site_example(place: Place) -> None:
     """A stock Site over mtlsd's TLS issues tokens, and tells other resources who is there."""
-    log, port = place.directory / "log", str(free_port())
+    log, port = place.directory / "log", place.free_port()
     command: Command = [sys.executable, ROOT / "docs/examples/own_site.py", "dev/mtlsd.toml", port, "60"]
     with running(command, place.directory, log, "ready"):
         claims = _payload(_token(place, port))
