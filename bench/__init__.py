@@ -1,0 +1,15 @@
+"""What mtlsd costs: ``scripts/bench`` runs this package; docs/benchmark.md says what the numbers mean.
+
+==================  =====================================================================================
+``certificates``    a CA, a server's and a client's certificate, and a key that signs tokens
+``place``           a directory with a configuration in it that mtlsd can run from
+``process``         one running server: its CPU time, its memory, how it is started and stopped
+``load``            the load generator, a process of its own
+``scenarios``       what is measured
+``versions``        the working tree and other commits, each in its own directory
+``report``          the table, and the ratios of two versions
+``peers``           an entry for mtlsd in a benchmark that runs several servers side by side
+==================  =====================================================================================
+
+Nothing here is installed with mtlsd.
+"""

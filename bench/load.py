@@ -1,0 +1,217 @@
+"""The load generator: a process of its own that uses some connections as fast as the server lets it.
+
+    python -m bench.load MODE PORT CERTIFICATES CONNECTIONS SECONDS
+
+===========  =================================================================================
+MODE         one operation is
+===========  =================================================================================
+handshake    TCP connect, a full mutual handshake, one token, close
+token        one token on a connection that stays open
+idle         (none: the connections have had one token each and are held until stdin ends)
+===========  =================================================================================
+
+Only loopback is ever connected to, and nothing lasts longer than a minute. It prints one JSON object; in the
+mode idle first a line when all connections are there.
+
+Each connection is a generator that yields the file it waits for, and one loop resumes them: nothing is faster
+in one Python process, and since it is the *server's* CPU time that is measured, it need not be fast.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+import attrs
+from OpenSSL import SSL
+
+from bench.place import BODY
+
+MODES = ("handshake", "token", "idle")
+_LONGEST_SECONDS = 60.0
+_MOST_ERRORS = 10
+_REQUEST = (
+    f"POST /token HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: application/json\r\n"
+    f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(BODY)}\r\n\r\n{BODY}"
+).encode("ascii")
+
+Steps = Generator[int, None, None]
+"""What one connection does: it yields the number of the file that it waits to read from."""
+T = TypeVar("T")
+
+
+def client_context(certificates: Path) -> SSL.Context:
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_min_proto_version(SSL.TLS1_3_VERSION)
+    context.load_verify_locations(str(certificates / "ca.pem"))
+    context.set_verify(SSL.VERIFY_PEER)
+    context.use_certificate_chain_file(str(certificates / "client.pem"))
+    context.use_privatekey_file(str(certificates / "client.key"))
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # never offer a ticket
+    return context
+
+
+@attrs.define(eq=False)
+class Load:
+    """
+    :ivar until: `time.monotonic()` after which no operation is begun.
+    :ivar latencies: seconds, of every operation that ended well.
+    :ivar errors: how many did not, by what went wrong.
+    """
+
+    context: SSL.Context
+    port: int
+    until: float
+    latencies: list[float] = attrs.field(factory=list)
+    errors: dict[str, int] = attrs.field(factory=dict)
+
+    def handshakes(self) -> Steps:
+        while time.monotonic() < self.until:
+            yield from self._timed(self._handshake())
+
+    def tokens(self) -> Steps:
+        connection = self.connect()
+        try:
+            yield from _handshake(connection)
+            while time.monotonic() < self.until:
+                yield from self._timed(_token(connection))
+        finally:
+            connection.close()
+
+    def _handshake(self) -> Steps:
+        connection = self.connect()
+        try:
+            yield from _handshake(connection)
+            yield from _token(connection)
+            connection.shutdown()
+        finally:
+            connection.close()
+
+    def _timed(self, operation: Steps) -> Steps:
+        began = time.monotonic()
+        try:
+            yield from operation
+        except (OSError, SSL.Error, ValueError) as error:
+            if len(self.errors) >= _MOST_ERRORS:
+                raise
+            what = f"{type(error).__name__} {error}"
+            self.errors[what] = self.errors.get(what, 0) + 1
+        else:
+            self.latencies.append(time.monotonic() - began)
+
+    def connect(self) -> SSL.Connection:
+        plain = socket.create_connection(("127.0.0.1", self.port))
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        plain.setblocking(False)
+        connection = SSL.Connection(self.context, plain)
+        connection.set_tlsext_host_name(b"localhost")
+        connection.set_connect_state()
+        return connection
+
+
+def _waiting(connection: SSL.Connection, call: Callable[[], T]) -> Generator[int, None, T]:
+    while True:
+        try:
+            return call()
+        except SSL.WantReadError:
+            yield connection.fileno()
+
+
+def _handshake(connection: SSL.Connection) -> Steps:
+    yield from _waiting(connection, connection.do_handshake)
+
+
+def _token(connection: SSL.Connection) -> Steps:
+    connection.sendall(_REQUEST)
+    answer = b""
+    while not _is_whole(answer):
+        answer += yield from _waiting(connection, lambda: connection.recv(16384))
+    if not answer.startswith(b"HTTP/1.1 200 "):
+        raise ValueError(answer.decode("latin-1"))
+
+
+def _is_whole(answer: bytes) -> bool:
+    head, separator, body = answer.partition(b"\r\n\r\n")
+    if not separator:
+        return False
+    length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    return len(body) >= int(length.partition(b":")[2])
+
+
+def run_all(slots: Iterable[Steps]) -> None:
+    """Resume each generator when the file that it waits for can be read, until all have ended."""
+    poll = select.epoll()
+    waiting: dict[int, Steps] = {}
+    runnable = list(slots)
+    while runnable or waiting:
+        for slot in runnable:
+            file = next(slot, None)
+            if file is not None:
+                _wait_for(poll, file)
+                waiting[file] = slot
+        runnable = [waiting.pop(file) for file, _ in poll.poll()] if waiting else []
+    poll.close()
+
+
+def _wait_for(poll: select.epoll, file: int) -> None:
+    event = select.EPOLLIN | select.EPOLLONESHOT
+    try:
+        poll.modify(file, event)
+    except FileNotFoundError:
+        poll.register(file, event)
+
+
+def hold(context: SSL.Context, port: int, connections: int) -> None:
+    """Open connections, fetch one token on each, and hold them until the standard input ends."""
+    load = Load(context, port, until=0.0)
+    held = []
+    for _ in range(connections):
+        held.append(load.connect())
+        run_all([_once(held[-1])])
+    print(len(held), flush=True)
+    sys.stdin.read()
+
+
+def _once(connection: SSL.Connection) -> Steps:
+    yield from _handshake(connection)
+    yield from _token(connection)
+
+
+def fetch_token(context: SSL.Context, port: int) -> None:
+    """Fetch one token on a connection of its own.
+
+    :raises OSError: when there is none.
+    """
+    load = Load(context, port, until=0.0)
+    connection = load.connect()
+    try:
+        run_all([_once(connection)])
+    except (SSL.Error, ValueError) as error:
+        raise OSError(f"no token: {error!r}") from error
+    finally:
+        connection.close()
+
+
+def main(arguments: list[str]) -> int:
+    mode, port, certificates, connections, seconds = arguments
+    context = client_context(Path(certificates))
+    if mode == "idle":
+        hold(context, int(port), int(connections))
+        return 0
+    began = time.monotonic()
+    load = Load(context, int(port), began + min(float(seconds), _LONGEST_SECONDS))
+    slots = [load.handshakes() if mode == "handshake" else load.tokens() for _ in range(int(connections))]
+    run_all(slots)
+    result = {"elapsed": time.monotonic() - began, "cpu": time.process_time(), "errors": load.errors}
+    json.dump(result | {"latencies": sorted(load.latencies)}, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
