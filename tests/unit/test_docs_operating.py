@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from mtlsd.cli import exits
@@ -27,14 +30,26 @@ def first_cells(heading: str) -> list[str]:
     return [name for line in table.splitlines()[2:] for name in re.findall(r"`([^`]+)`", line.split("|")[1])]
 
 
+@cache
+def modules() -> tuple[tuple[str, ast.Module], ...]:
+    """The modules that a daemon imports: only these write the audit log. Each by its path below mtlsd/."""
+    program = (
+        "import sys, mtlsd.service.daemon;"
+        "own = [module for name, module in sys.modules.items() if name.startswith('mtlsd.')];"
+        "print(*filter(None, (getattr(module, '__file__', None) for module in own)), sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=True, text=True, capture_output=True
+    )
+    paths = map(Path, done.stdout.splitlines())
+    return tuple((path.relative_to(ROOT / "mtlsd").as_posix(), ast.parse(path.read_text())) for path in paths)
+
+
 def calls() -> Iterator[tuple[str, ast.Call]]:
     """Every call in the code that may be written to the audit log, by the name of what is called."""
-    for path in (ROOT / "mtlsd").rglob("*.py"):
-        parts = path.relative_to(ROOT / "mtlsd")
-        if parts.as_posix() in NOT_AUDITED or parts.parts[0] == "cli":
-            continue
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call):
+    for path, tree in modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and path not in NOT_AUDITED:
                 yield ast.unparse(node.func).split(".")[-1], node
 
 
@@ -52,8 +67,8 @@ def keys_of(node: ast.AST) -> set[str]:
 def facts_in_code() -> set[str]:
     """The keys of what is given to Refusal(), event() and audit(), and of what is annotated as facts."""
     found = set().union(*(keys_of(call) for name, call in calls() if name in ("Refusal", "event", "audit")))
-    for path in (ROOT / "mtlsd").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for _, tree in modules():
+        for node in ast.walk(tree):
             annotation = (
                 node.annotation if isinstance(node, ast.AnnAssign) else getattr(node, "returns", None)
             )
