@@ -166,11 +166,13 @@ class _Case:
         self._passed("certificate", "a certificate (RFC 5280)", certificate.subject.to_string())
         trust = self.snapshot.trust_of(self.presented.listener)
         pinned = self._pinned(certificate)
-        candidates = tuple(self._candidates(certificate, trust))
+        candidates = () if pinned is None else tuple(self._candidates(certificate, trust))
         if pinned is not None and not candidates:
             return self._identity(certificate, {pinned.client_id: SELF_SIGNED}, (), certificate.not_after)
         try:
             path = self._path(certificate, trust)
+            if pinned is None:  # not before there is a path: comparing the names of strangers is dear
+                candidates = tuple(self._candidates(certificate, trust))
             groups = self._groups(path, trust, candidates)
             check_client_usage(certificate)
             self._passed("usage", "clientAuth, digitalSignature", _usage(certificate))
@@ -233,7 +235,7 @@ class _Case:
 
     def _build_path(self, certificate: Certificate, trust: ListenerTrust) -> Path:
         try:
-            return trust.together.build(self.presented.leaf, self.presented.chain, self.now)
+            return trust.together.build(certificate, self.presented.chain, self.now)
         except Refusal as refusal:
             if refusal.reason is reasons.CHAIN_UNTRUSTED and certificate.self_signed:
                 raise Refusal(reasons.PIN_UNKNOWN, {"x5t#S256": certificate.x5t_s256}) from None
@@ -250,7 +252,7 @@ class _Case:
             if group not in groups:
                 self.by_chain_as_sent = True
                 try:
-                    check_path(trust.alone[group].build(self.presented.leaf, self.presented.chain, self.now))
+                    check_path(trust.alone[group].build(path.certificates[0], self.presented.chain, self.now))
                     groups.append(group)
                 except Refusal as refusal:
                     self._noted("anchor", f"a path to the trust anchor group {group}", refusal.reason.code)

@@ -28,8 +28,9 @@ from mtlsd.pki.dn import DistinguishedName
 from mtlsd.pki.printable import printable
 from mtlsd.pki.san import SubjectAltName
 
-MAX_DER_BYTES = 100_000
-"""OpenSSL takes certificate messages up to this size in a handshake; other sources get no more."""
+MAX_DER_BYTES = 16_384
+"""Far more than a certificate of a client, or of a CA, needs. Whoever has made one himself can have it read, and
+what that costs is bounded by its size."""
 
 _SHOWN_CHARACTERS = 200
 _KEY_TYPES: Final = (

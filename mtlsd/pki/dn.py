@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from functools import cached_property
 from typing import Final, Self
 
 import attrs
@@ -15,7 +15,7 @@ from mtlsd.pki.stringprep import prepare
 
 _SPECIAL: Final = ',+"\\<>;'
 # Somebody who has only the public certificate can make us read a name, so what that costs is bounded.
-_MOST_OCTETS: Final = 16384
+_MOST_OCTETS: Final = 4096
 
 _AttributeKey = tuple[str, str, str | bytes]
 _Key = tuple[tuple[_AttributeKey, ...], ...]
@@ -27,16 +27,18 @@ class AttributeTypeAndValue:
 
     :ivar oid: its type, dotted.
     :ivar value: the text of a string type; of any other type the whole encoding in DER.
-    :ivar key: what is compared, or None where the comparison is Undefined and so never matches: prohibited
-        characters, nothing but spaces, or beyond ASCII where the type is IA5.
     """
 
     oid: str
     value: str | bytes
-    key: _AttributeKey | None = attrs.field(init=False, eq=False, repr=False)
 
-    @key.default
-    def _make_key(self) -> _AttributeKey | None:
+    @cached_property
+    def key(self) -> _AttributeKey | None:
+        """What is compared, or None where the comparison is Undefined and so never matches: prohibited
+        characters, nothing but spaces, or beyond ASCII where the type is IA5.
+
+        Made when it is wanted: it costs far more than reading, and strangers send names that nobody compares.
+        """
         # The second item keeps a text from equalling an encoding, and tuples of one type sortable.
         if isinstance(self.value, bytes):
             return (self.oid, "der", self.value)
@@ -92,15 +94,15 @@ class DistinguishedName:
     TeletexString beyond ASCII, whose character set is uncertain) compare by their encoding.
 
     :ivar rdns: in the order of the encoding: the most significant first.
-    :ivar key: two names match if and only if their keys are equal and not None. None is the key of the
-        empty name and of one with an Undefined attribute; such a name matches nothing, not even itself.
     """
 
     rdns: tuple[RelativeDistinguishedName, ...]
-    key: Hashable | None = attrs.field(init=False, eq=False, repr=False)
 
-    @key.default
-    def _make_key(self) -> _Key | None:
+    @cached_property
+    def key(self) -> _Key | None:
+        """Two names match if and only if their keys are equal and not None. None is the key of the empty name
+        and of one with an Undefined attribute; such a name matches nothing, not even itself.
+        """
         keys = tuple(key for rdn in self.rdns if (key := rdn.key) is not None)
         return keys if keys and len(keys) == len(self.rdns) else None
 

@@ -83,10 +83,10 @@ class PathValidator:
         intermediates = tuple(dict.fromkeys(own for group in groups for own in group.intermediates))
         return cls(anchors, intermediates, strict, {own.der: _load(own) for own in anchors + intermediates})
 
-    def build(self, leaf: bytes, chain: Sequence[bytes], now: datetime) -> Path:
+    def build(self, leaf: bytes | Certificate, chain: Sequence[bytes], now: datetime) -> Path:
         """Find a valid path from the leaf to an anchor.
 
-        :param leaf: DER.
+        :param leaf: DER, or what has been read of it: reading is what costs most of all.
         :param chain: DER of what the client sent beside it, in any order. All of it must be readable, even
             what the path does not need: a handshake would fail likewise.
         :param now: the instant to judge for, aware.
@@ -98,13 +98,15 @@ class PathValidator:
         if len(chain) > MAX_CHAIN or sum(map(len, chain)) > MAX_CHAIN_BYTES:
             facts = {"certificates": len(chain), "bytes": sum(map(len, chain))}
             raise Refusal(reasons.CHAIN_TOO_LONG, facts)
-        return _Attempt(self, Certificate.from_der(leaf), tuple(map(Certificate.from_der, chain)), now).path()
+        read = leaf if isinstance(leaf, Certificate) else Certificate.from_der(leaf)
+        return _Attempt(self, read, tuple(map(Certificate.from_der, chain)), now).path()
 
     def namesakes(self, *certificates: Certificate) -> Sequence[Certificate]:
         """The anchors that share a name with another anchor and might have issued one of these."""
         names = Counter(_name(anchor.subject) for anchor in self.anchors)
-        issuers = {_name(own.issuer) for own in certificates}
-        shared = {name for name, count in names.items() if count > 1} & issuers
+        shared = {name for name, count in names.items() if count > 1}
+        if shared:  # comparing strangers' names is dear
+            shared &= {_name(own.issuer) for own in certificates}
         return [own for own in self.anchors if _name(own.subject) in shared][:_MAX_NAMESAKES]
 
 
@@ -158,7 +160,7 @@ class _Attempt:
         try:
             found = context.get_verified_chain()
         except crypto.X509StoreContextError as error:
-            raise _refusal(error) from None
+            raise self._refusal(error) from None
         finally:
             forget_openssl_errors()
         return [self._read(own) for own in found]
@@ -167,6 +169,15 @@ class _Attempt:
         der = crypto.dump_certificate(crypto.FILETYPE_ASN1, loaded)
         known = (self.leaf, *self.sent, *self.validator.intermediates, *self.validator.anchors)
         return next((own for own in known if own.der == der), None) or Certificate.from_der(der)
+
+    def _refusal(self, error: crypto.X509StoreContextError) -> Refusal:
+        number, depth = error.errors[0], error.errors[1]
+        certificate: Certificate | None = None
+        # OpenSSL has no certificate at hand for some errors, and pyOpenSSL then wraps a NULL.
+        if getattr(error.certificate, "_x509", None):
+            with suppress(Refusal, crypto.Error):
+                certificate = self._read(error.certificate)
+        return refusal_for(number, depth, certificate)
 
     def _load(self, own: Certificate) -> crypto.X509:
         return self.validator.loaded.get(own.der) or _load(own)
@@ -208,17 +219,6 @@ def _load(certificate: Certificate) -> crypto.X509:
     except crypto.Error as error:
         facts = {"part": "certificate", "detail": f"OpenSSL cannot read it: {error}"}
         raise Refusal(reasons.CERTIFICATE_MALFORMED, certificate.facts() | facts) from None
-
-
-def _refusal(error: crypto.X509StoreContextError) -> Refusal:
-    number, depth = error.errors[0], error.errors[1]
-    certificate: Certificate | None = None
-    # OpenSSL has no certificate at hand for some errors, and pyOpenSSL then wraps a NULL.
-    if getattr(error.certificate, "_x509", None):
-        with suppress(Refusal, crypto.Error):
-            der = crypto.dump_certificate(crypto.FILETYPE_ASN1, error.certificate)
-            certificate = Certificate.from_der(der)
-    return refusal_for(number, depth, certificate)
 
 
 def _name(own: DistinguishedName) -> Hashable:

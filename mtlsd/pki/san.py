@@ -22,7 +22,7 @@ from mtlsd.pki.printable import printable
 Kind = Literal["dns", "uri", "ip", "email"]
 
 # Whoever has only the public certificate can make us read it, so what that costs is bounded.
-_MOST_NAMES: Final = 4096
+_MOST_NAMES: Final = 512
 _MOST_CHARACTERS: Final = 2048
 
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -66,7 +66,7 @@ class SubjectAltName:
     def from_general_names(cls, names: x509.SubjectAlternativeName) -> tuple[Self, ...]:
         """The names of a certificate that are of the four kinds, in their order.
 
-        :raises ValueError: where there are more than 4096.
+        :raises ValueError: where there are more than 512.
         """
         if len(names) > _MOST_NAMES:
             raise ValueError(f"more than {_MOST_NAMES} subjectAltNames")

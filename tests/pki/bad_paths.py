@@ -297,7 +297,7 @@ def _name_constraints() -> None:
 _name_constraints()
 
 
-@PATHS.add("chain.name_constraints", "chain.invalid", alert="internal_error")
+@PATHS.add("certificate.malformed", "chain.name_constraints", "chain.invalid", alert="internal_error")
 def name_constraints_bomb(pki: Pki) -> Presented:
     """A thousand constraints against a thousand names: a million comparisons for who does not count."""
     constraints: list[x509.GeneralName] = [x509.DNSName(f"n{number}.example") for number in range(1500)]
@@ -342,7 +342,7 @@ def sans_20000(pki: Pki) -> Presented:
     return pki.leaf(names=[*all_names(), *(x509.DNSName(f"n{number}.example") for number in range(20_000))])
 
 
-@PATHS.add("subject.unknown")
+@PATHS.add("certificate.malformed")
 def sans_2000(pki: Pki) -> Presented:
     """Two thousand names, none of them registered."""
     names = [x509.DNSName(f"{number}.{DNS}") for number in range(2000)]

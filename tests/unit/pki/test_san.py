@@ -134,7 +134,7 @@ def test_a_bad_name_leaves_the_others_readable() -> None:
 
 def test_there_is_a_bound() -> None:
     many = x509.SubjectAlternativeName([x509.DNSName(f"h{number}.example") for number in range(5000)])
-    with pytest.raises(ValueError, match="4096"):
+    with pytest.raises(ValueError, match="512"):
         SubjectAltName.from_general_names(many)
 
 
