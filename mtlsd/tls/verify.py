@@ -69,7 +69,8 @@ class Verifier:
             alerts.set_error(store, alerts.UNSPECIFIED)
             return False
         try:
-            refused = self._refused(peer, ok, store)
+            # The first refusal stays: hundreds of errors in one chain shall not each be looked into.
+            refused = peer.refused or self._refused(peer, ok, store)
         except Exception as fault:
             peer.fault = fault
             refused = Refused(Refusal(reasons.TLS_INTERNAL, {"detail": type(fault).__name__}), None, ())

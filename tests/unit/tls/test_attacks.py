@@ -7,6 +7,7 @@ import pytest
 from cryptography import x509
 
 from mtlsd.judge import Identity
+from mtlsd.pki.certificate import Certificate
 from tests.pki import DNS
 from tests.unit.tls.memory import (
     PKI,
@@ -45,6 +46,29 @@ def test_made_up_issuers_do_not_fill_the_judges_memory(version: int) -> None:
     assert judge.remembered == 0
     completed = shake(listening, client_context(attrs.evolve(good, chain=(made_up_issuer(4),)), version))
     assert isinstance(completed.peer.judgement, Identity)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_chain_of_errors_is_looked_into_once(version: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the response tells, OpenSSL goes on after each error, and there can be many in every certificate."""
+    read: list[bytes] = []
+    read_der = Certificate.from_der
+
+    def recording(der: bytes) -> Certificate:
+        read.append(der)
+        return read_der(der)
+
+    authority = PKI.root
+    for number in range(8):
+        valid = PKI.valid(-30, -1)
+        authority = PKI.ca(f"Bad {number}", authority, valid=valid, authority_key_identifier=False)
+    bad = PKI.leaf(authority, valid=PKI.valid(-30, -1), authority_key_identifier=False)
+    listening, context = creator(judge_of(BILLING), refuse_in="response"), client_context(bad, version)
+    monkeypatch.setattr(Certificate, "from_der", recording)
+    handshake = shake(listening, context)
+    assert handshake.server_completed
+    assert handshake.refused_for in ("chain.strict", "chain.expired", "certificate.expired")
+    assert len(read) <= 2
 
 
 @pytest.mark.parametrize("version", VERSIONS)
