@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,11 +21,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from mtlsd import reasons
 from mtlsd.errors import Fact, Refusal
 from mtlsd.pki.der import names_of
+from mtlsd.pki.distribution_points import DistributionPoint, read_distribution_points
 from mtlsd.pki.dn import DistinguishedName
+from mtlsd.pki.extensions import CRL_DISTRIBUTION_POINTS, extensions_of
 from mtlsd.pki.printable import printable
 from mtlsd.pki.san import SubjectAltName
 
@@ -33,6 +37,9 @@ MAX_DER_BYTES = 16_384
 what that costs is bounded by its size."""
 
 _SHOWN_CHARACTERS = 200
+_MOST_URLS = 8
+_LONGEST_URL = 2048
+_HTTP_URL = re.compile(r"(?i:https?)://[!-~]+")
 _KEY_TYPES: Final = (
     (rsa.RSAPublicKey, "RSA"),
     (ec.EllipticCurvePublicKey, "EC"),
@@ -61,6 +68,12 @@ class Certificate:
     :ivar key_bits: 0 where the library tells no size.
     :ivar signature_hash: the hash in its signature, such as ``sha256``; None where there is none (EdDSA).
     :ivar version: 1 or 3.
+    :ivar ocsp_urls: where its authority information access says that its OCSP responder is: at most 8 http
+        and https URLs of printable ASCII, in order. Whoever made the certificate wrote them: use them only
+        after its path has verified.
+    :ivar crl_sign: whether key usage allows to sign revocation lists, or None where the extension is absent.
+    :ivar crl_distribution_points: where it says that its revocation lists are, at most 64. As with
+        :attr:`ocsp_urls`, their URIs are used only after its path has verified.
     :ivar self_signed: whether it names itself as its issuer; the signature is not verified.
     """
 
@@ -82,6 +95,9 @@ class Certificate:
     signature_hash: str | None = attrs.field(eq=False)
     version: int = attrs.field(eq=False)
     self_signed: bool = attrs.field(eq=False)
+    ocsp_urls: tuple[str, ...] = attrs.field(eq=False, default=(), repr=False)
+    crl_sign: bool | None = attrs.field(eq=False, default=None)
+    crl_distribution_points: tuple[DistributionPoint, ...] = attrs.field(eq=False, default=(), repr=False)
 
     @classmethod
     def from_der(cls, der: bytes) -> Self:
@@ -124,6 +140,10 @@ class Certificate:
             usages = _extension(extensions, x509.ExtendedKeyUsage)
             key_usage = _extension(extensions, x509.KeyUsage)
             constraints = _extension(extensions, x509.BasicConstraints)
+            access = _extension(extensions, x509.AuthorityInformationAccess)
+        with _reading("cRLDistributionPoints"):
+            points = extensions_of(der).get(CRL_DISTRIBUTION_POINTS)
+            distribution_points = () if points is None else read_distribution_points(points.value)
         with _reading("subjectAltName"):
             names = _extension(extensions, x509.SubjectAlternativeName)
             alt_names = () if names is None else SubjectAltName.from_general_names(names)
@@ -147,6 +167,9 @@ class Certificate:
             signature_hash=None if signature_hash is None else signature_hash.name,
             version=found.version.value + 1,
             self_signed=issuer_der == subject_der,
+            ocsp_urls=() if access is None else _ocsp_urls(access),
+            crl_sign=None if key_usage is None else key_usage.crl_sign,
+            crl_distribution_points=distribution_points,
         )
 
     def facts(self) -> dict[str, Fact]:
@@ -182,6 +205,17 @@ def _extension(extensions: x509.Extensions, kind: type[_ExtensionT]) -> _Extensi
         return extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         return None
+
+
+def _ocsp_urls(access: x509.AuthorityInformationAccess) -> tuple[str, ...]:
+    """RFC 5280 section 4.2.2.1. URLs of other schemes and other kinds of names are passed over."""
+    urls = [
+        own.access_location.value
+        for own in access
+        if own.access_method == AuthorityInformationAccessOID.OCSP
+        and isinstance(own.access_location, x509.UniformResourceIdentifier)
+    ]
+    return tuple(url for url in urls if len(url) <= _LONGEST_URL and _HTTP_URL.fullmatch(url))[:_MOST_URLS]
 
 
 def _read_key(found: x509.Certificate) -> tuple[bytes, str, int]:

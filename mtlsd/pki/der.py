@@ -49,7 +49,7 @@ def elements(data: bytes) -> Iterator[Element]:
     """
     start = 0
     while start < len(data):
-        content, end = _bounds(data, start)
+        content, end = bounds(data, start)
         yield Element(data[start], data[content:end], data[start:end])
         start = end
 
@@ -65,8 +65,12 @@ def element(data: bytes, tag: int | None = None) -> Element:
     return found[0]
 
 
-def _bounds(data: bytes, start: int) -> tuple[int, int]:
-    """Where the content of the element at `start` begins and ends."""
+def bounds(data: bytes, start: int) -> tuple[int, int]:
+    """Where the content of the element at `start` begins and ends: reads what is too large to copy.
+
+    :param start: less than the length of `data`.
+    :raises ValueError: where it is not DER, or ends after `data`.
+    """
     if data[start] & 0x1F == 0x1F:
         raise ValueError("a tag of more than one octet")
     if start + 2 > len(data):
@@ -121,11 +125,15 @@ def text_of(value: Element) -> str | None:
 
 def utf8_string(text: str) -> bytes:
     """`text` as a UTF8String in DER."""
-    content = text.encode()
+    return encode(_UTF8_STRING, text.encode())
+
+
+def encode(tag: int, content: bytes) -> bytes:
+    """The element of that tag and content."""
     if len(content) < 0x80:
-        return bytes((_UTF8_STRING, len(content))) + content
+        return bytes((tag, len(content))) + content
     octets = (len(content).bit_length() + 7) // 8
-    return bytes((_UTF8_STRING, 0x80 | octets)) + len(content).to_bytes(octets, "big") + content
+    return bytes((tag, 0x80 | octets)) + len(content).to_bytes(octets, "big") + content
 
 
 def names_of(certificate: bytes) -> tuple[bytes, bytes]:

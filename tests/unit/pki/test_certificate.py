@@ -10,6 +10,7 @@ from datetime import UTC
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import AuthorityInformationAccessOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,6 +71,28 @@ def test_absent_extensions_are_none() -> None:
     found = Certificate.from_der(GOOD["version_1"].make(PKI).leaf)
     assert (found.version, found.extended_key_usage, found.digital_signature) == (1, None, None)
     assert (found.is_ca, found.subject_alt_names) == (False, ())
+
+
+def test_ocsp_urls() -> None:
+    """Attack 7: http and https alone, bounded, in the order of the certificate."""
+    named = [
+        "http://a.example/",
+        "ldap://b.example/",
+        "file:///etc/passwd",
+        "HTTPS://c.example/ocsp",
+        "http://",
+    ]
+    named += ["http://d.example/a b", f"http://{'e' * 3000}/", *(f"http://f{n}.example/" for n in range(20))]
+    method = AuthorityInformationAccessOID
+    access = [x509.AccessDescription(method.OCSP, x509.UniformResourceIdentifier(url)) for url in named]
+    access.append(
+        x509.AccessDescription(method.CA_ISSUERS, x509.UniformResourceIdentifier("http://ca.example/"))
+    )
+    access.append(x509.AccessDescription(method.OCSP, x509.DNSName("g.example")))
+    leaf = PKI.leaf(more=[(x509.AuthorityInformationAccess(access), False)])
+    expected = ("http://a.example/", "HTTPS://c.example/ocsp", *(f"http://f{n}.example/" for n in range(6)))
+    assert Certificate.from_der(leaf.leaf).ocsp_urls == expected
+    assert Certificate.from_der(HONEST).ocsp_urls == ()
 
 
 @pytest.mark.parametrize(
