@@ -50,7 +50,7 @@ def test_made_up_issuers_do_not_fill_the_judges_memory(version: int) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_chain_of_errors_is_looked_into_once(version: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the response tells, OpenSSL goes on after each error, and there can be many in every certificate."""
+    """Where the response tells, OpenSSL goes on after each error, and there can be many in each."""
     read: list[bytes] = []
     read_der = Certificate.from_der
 
