@@ -81,7 +81,7 @@ class Channel(Protocol):
         self._clock = owner.clock
         self._limits = owner.limits
         self._deadline = Deadline(owner.clock, self._give_up)
-        self._parser = RequestParser(owner.limits)
+        self._parser = RequestParser(owner.limits, owner.heads)
         self.date_line = owner.date_line
 
     @property

@@ -11,6 +11,7 @@ from twisted.internet.protocol import ServerFactory
 from twisted.web.resource import IResource
 
 from mtlsd.web.channel import Channel
+from mtlsd.web.http11 import RememberedHeads
 from mtlsd.web.limits import Limits
 from mtlsd.web.observer import Connection, ConnectionObserver, NoObserver
 from mtlsd.web.response import DateLine, json_error
@@ -47,6 +48,7 @@ class ChannelFactory(ServerFactory[Channel]):
         self.observer: ConnectionObserver = observer or NoObserver()
         self.error_body = error_body
         self.date_line = DateLine(now)
+        self.heads = RememberedHeads()
         self.channels: set[Connection] = set()
         self._draining = False
         self._drained: list[Deferred[None]] = []

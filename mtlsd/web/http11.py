@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Self
 from urllib.parse import unquote_to_bytes
 
@@ -25,7 +26,8 @@ _head = re.compile(
     rb"(" + TOKEN + rb"++) ([\x21-\x7e]++) (HTTP/1\.[01])\r\n"
     rb"((?:" + TOKEN + rb"++:" + FIELD_CONTENT + rb"*+\r\n)*+)\r\n"
 ).fullmatch
-_REMEMBERED_BYTES = 1024  # a larger head is parsed anew: an idle connection should not hold much memory
+_REMEMBERED_BYTES = 1024  # a larger head is parsed anew: what is remembered should not take much memory
+_REMEMBERED_HEADS = 256
 _field_lines = re.compile(rb"([^:\r\n]++):[ \t]*+([^\r\n]*+)\r\n").findall
 
 
@@ -80,7 +82,7 @@ class Head:
             path=path,
             segments=tuple(map(unquote_to_bytes, path[1:].split(b"/"))),
             fields=fields,
-            values={name.lower(): value for name, value in fields},
+            values=MappingProxyType({name.lower(): value for name, value in fields}),
             chunked=framing.chunked,
             content_length=framing.content_length,
             keep_alive=modern and b"close" not in _options(fields),
@@ -101,14 +103,43 @@ def _expects_continue(fields: tuple[tuple[bytes, bytes], ...]) -> bool:
     return bool(expectations)
 
 
+class RememberedHeads:
+    """Heads by their bytes. Clients repeat themselves, on one connection and on the next.
+
+    A head with credentials is never remembered.
+    """
+
+    def __init__(self) -> None:
+        self._heads: dict[bytes, tuple[bytes, Head, Limits]] = {}
+
+    def parse(self, raw: bytes, limits: Limits) -> tuple[bytes, Head]:
+        """What :meth:`Head.from_bytes` says, and the bytes, each held once for all connections.
+
+        :raises Refusal: ``request.*``.
+        """
+        known = self._heads.get(raw)
+        if known is not None and known[2] is limits:
+            return known[0], known[1]
+        head = Head.from_bytes(raw, limits)
+        if len(raw) <= _REMEMBERED_BYTES and b"authorization" not in head.values:
+            if len(self._heads) >= _REMEMBERED_HEADS:
+                del self._heads[next(iter(self._heads))]
+            self._heads[raw] = raw, head, limits
+        return raw, head
+
+
 class RequestParser:
     """Requests of one connection, one after the other: ``feed`` bytes, then ask for the ``next_request``.
 
     However the bytes are split, the requests and the refusal are the same.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, remembered: RememberedHeads | None = None) -> None:
+        """
+        :param remembered: shared by the connections of a listener.
+        """
         self._limits = limits
+        self._remembered = RememberedHeads() if remembered is None else remembered
         self._buffer: bytes | bytearray = b""
         self._head: Head | None = None  # of the request whose body is being awaited
         self._chunks: ChunkedBody | None = None
@@ -199,7 +230,7 @@ class RequestParser:
                 raise refuse("RFC 6585 section 5", "too large a section", reasons.REQUEST_HEADERS_TOO_LARGE)
             return None
         raw = bytes(self._buffer[: end + 4])
-        head = Head.from_bytes(raw, limits)
+        raw, head = self._remembered.parse(raw, limits)
         self._buffer = self._buffer[end + 4 :]
         if len(raw) <= _REMEMBERED_BYTES:
             self._last_raw, self._last_head = raw, head

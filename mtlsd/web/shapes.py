@@ -8,6 +8,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 
 from mtlsd.errors import Refusal
+from mtlsd.web.http11 import RememberedHeads
 from mtlsd.web.limits import Limits
 from mtlsd.web.observer import Connection, ConnectionObserver
 from mtlsd.web.request import Request
@@ -60,6 +61,9 @@ class Owner(Protocol):
 
     @property
     def resource(self) -> WebResource: ...
+
+    @property
+    def heads(self) -> RememberedHeads: ...
 
     @property
     def error_body(self) -> ErrorBody: ...

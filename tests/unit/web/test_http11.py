@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from twisted.web.http import HTTPChannel
 from twisted.web.http import Request as TwistedRequest
 
 from mtlsd.errors import Refusal
-from mtlsd.web.http11 import Head, RequestParser
+from mtlsd.web.http11 import Head, RememberedHeads, RequestParser
 from mtlsd.web.limits import Limits
 from tests.unit.web.malformed import CHUNKED, MALFORMED, POST
 
@@ -256,6 +257,33 @@ def test_a_refusal_stays() -> None:
         with pytest.raises(Refusal):
             parser.next_request()
     assert parser.buffered == 0
+
+
+def test_heads_are_remembered_across_connections() -> None:
+    """The same bytes are the same head, as long as the limits are the same ones."""
+    remembered, head = RememberedHeads(), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    raw, first = remembered.parse(head, LIMITS)
+    again, second = remembered.parse(bytes(bytearray(head)), LIMITS)
+    assert again is raw
+    assert second is first
+    with pytest.raises(Refusal):
+        remembered.parse(head, attrs.evolve(LIMITS, header_fields=0))
+
+
+def test_heads_with_credentials_are_not_remembered() -> None:
+    remembered, head = RememberedHeads(), b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a\r\n\r\n"
+    assert remembered.parse(head, LIMITS)[1] is not remembered.parse(head, LIMITS)[1]
+
+
+def test_the_heads_remembered_are_bounded() -> None:
+    """The first one is forgotten first, and a large one at once."""
+    remembered = RememberedHeads()
+    heads = [b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(300)]
+    parsed = [remembered.parse(head, LIMITS)[1] for head in heads]
+    assert remembered.parse(heads[-1], LIMITS)[1] is parsed[-1]
+    assert remembered.parse(heads[0], LIMITS)[1] is not parsed[0]
+    large = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 2000 + b"\r\n\r\n"
+    assert remembered.parse(large, Limits())[1] is not remembered.parse(large, Limits())[1]
 
 
 def test_awaits_continue_once_and_only_before_the_body() -> None:
