@@ -141,9 +141,9 @@ class Certificate:
             key_usage = _extension(extensions, x509.KeyUsage)
             constraints = _extension(extensions, x509.BasicConstraints)
             access = _extension(extensions, x509.AuthorityInformationAccess)
+            points = _extension(extensions, x509.CRLDistributionPoints)
         with _reading("cRLDistributionPoints"):
-            points = extensions_of(der).get(CRL_DISTRIBUTION_POINTS)
-            distribution_points = () if points is None else read_distribution_points(points.value)
+            distribution_points = () if points is None else _read_distribution_points(der)
         with _reading("subjectAltName"):
             names = _extension(extensions, x509.SubjectAlternativeName)
             alt_names = () if names is None else SubjectAltName.from_general_names(names)
@@ -216,6 +216,11 @@ def _ocsp_urls(access: x509.AuthorityInformationAccess) -> tuple[str, ...]:
         and isinstance(own.access_location, x509.UniformResourceIdentifier)
     ]
     return tuple(url for url in urls if len(url) <= _LONGEST_URL and _HTTP_URL.fullmatch(url))[:_MOST_URLS]
+
+
+def _read_distribution_points(der: bytes) -> tuple[DistributionPoint, ...]:
+    """RFC 5280 section 4.2.1.13, as they were sent: the library gives names back in another encoding."""
+    return read_distribution_points(extensions_of(der)[CRL_DISTRIBUTION_POINTS].value)
 
 
 def _read_key(found: x509.Certificate) -> tuple[bytes, str, int]:
