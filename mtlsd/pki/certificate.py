@@ -33,8 +33,8 @@ from mtlsd.pki.printable import printable
 from mtlsd.pki.san import SubjectAltName
 
 MAX_DER_BYTES = 16_384
-"""Far more than a certificate of a client, or of a CA, needs. Whoever has made one himself can have it read, and
-what that costs is bounded by its size."""
+"""Far more than a certificate of a client, or of a CA, needs. Whoever has made one himself can have it read,
+and what that costs is bounded by its size."""
 
 _SHOWN_CHARACTERS = 200
 _MOST_URLS = 8
