@@ -1,15 +1,16 @@
 """What all revocation lists together say about a certificate (RFC 5280 §6.3.3).
 
 Nothing is read or verified here; a look-up costs microseconds. Where RFC 5280 leaves it open, what is more
-careful is done: of several lists any may revoke, and a delta may lift a hold but nothing else.
+careful is done: of several lists any may revoke, a delta may lift a hold but nothing else, and a list of the
+issuer's other key does not stand in for one of its own key that has run out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
 import attrs
 
@@ -18,8 +19,8 @@ from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.crl_index import CERTIFICATE_HOLD, REMOVE_FROM_CRL, Entry
 from mtlsd.pki.crl_issuer import RevocationList, check_currency
 from mtlsd.pki.crl_refused import CrlRefused
-from mtlsd.pki.crl_scope import covered_reasons, is_complete, is_direct, is_related, points_of
-from mtlsd.pki.crl_succession import identity, supersedes
+from mtlsd.pki.crl_scope import covered_reasons, is_complete, is_direct, is_related, is_vouched, points_of
+from mtlsd.pki.crl_table import CrlTable, issuers_of
 from mtlsd.pki.path import Path
 from mtlsd.pki.revocation import Answer
 
@@ -101,49 +102,6 @@ class CrlAnswer:
         return {name: value for name, value in told.items() if value not in (None, [])}
 
 
-@attrs.frozen(eq=False)
-class CrlTable:
-    """The lists of one group of anchors, the newest of each, by issuer."""
-
-    lists: tuple[RevocationList, ...]
-    _complete: Mapping[Hashable, Sequence[RevocationList]]
-    _deltas: Mapping[Hashable, Sequence[RevocationList]]
-
-    @classmethod
-    def build(cls, lists: Iterable[RevocationList]) -> Self:
-        """Keep the newest list of each issuer, key and scope."""
-        newest: dict[Hashable, RevocationList] = {}
-        for own in lists:
-            known = newest.setdefault(identity(own), own)
-            if supersedes(known, own):
-                newest[identity(own)] = own
-        kept = tuple(newest.values())
-        complete: dict[Hashable, list[RevocationList]] = {}
-        deltas: dict[Hashable, list[RevocationList]] = {}
-        for own in kept:
-            if own.described.is_delta:
-                deltas.setdefault(_without_delta(own), []).append(own)
-            else:
-                complete.setdefault(own.described.issuer.key, []).append(own)
-        return cls(kept, complete, deltas)
-
-    def by_issuer(self, key: Hashable | None) -> Sequence[RevocationList]:
-        """The complete lists of that issuer."""
-        return () if key is None else self._complete.get(key, ())
-
-    def delta_to(self, own: RevocationList, now: datetime, grace: timedelta) -> RevocationList | None:
-        """The delta that may be combined with that complete list (RFC 5280 §5.2.4), if there is one."""
-        number = own.described.number
-        for delta in self._deltas.get(_without_delta(own), ()):
-            described = delta.described
-            if number is None or described.number is None or described.base_number is None:
-                continue
-            current = described.this_update <= now <= described.next_update + grace
-            if current and described.base_number <= number < described.number:
-                return delta
-        return None
-
-
 def check_crls(
     path: Path, position: int, table: CrlTable, now: datetime, grace: timedelta = _NO_SPAN
 ) -> CrlAnswer:
@@ -163,16 +121,14 @@ class _Check:
 
     def certificate(self, path: Path, position: int, pending: tuple[bytes, ...]) -> CrlAnswer:
         """:param pending: the certificates whose check asks for this one."""
+        certificate, issuer = path.certificates[position], Path(path.certificates[position + 1 :])
         found = _Findings()
-        certificate = path.certificates[position]
-        issuer = Path(path.certificates[position + 1 :])
         for point in points_of(certificate):
-            names = point.crl_issuer or (certificate.issuer,)
-            for own in (own for name in names for own in self.table.by_issuer(name.key)):
+            if any(map(self.table.knows, issuers_of(certificate, point))):
+                found.note("crl.scope")
+            for own in self.table.lists_for(certificate, point):
                 reasons = covered_reasons(own.described, certificate, point)
-                if not reasons:
-                    found.note("crl.scope", own.name)
-                elif own not in found.used or not reasons <= found.reasons:
+                if reasons:
                     self._use(own, reasons, certificate, issuer, pending, found)
             if found.revoked is not None or is_complete(found.reasons):
                 break
@@ -189,17 +145,19 @@ class _Check:
     ) -> None:
         """Take what a list says, if it may be believed."""
         direct = is_direct(own.described, certificate)
+        same_key = direct and own.signer.key_sha256 == issuer.certificates[0].key_sha256
         try:
             self._believe(own, certificate, issuer, direct, pending)
         except CrlRefused as refused:
             found.note(refused.why, f"{own.name} {refused.detail}".strip())
+            found.missing |= reasons if same_key else frozenset()
             return
         delta = self.table.delta_to(own, self.now, self.grace)
         entry = own.index.find(certificate.serial_number, certificate.issuer, direct)
         if delta is not None:
             newer = delta.index.find(certificate.serial_number, certificate.issuer, direct)
             entry = _combined(entry, newer)
-        found.take([own] if delta is None else [own, delta], reasons, entry)
+        found.take([own] if delta is None else [own, delta], reasons, entry, same_key)
 
     def _believe(
         self,
@@ -211,17 +169,19 @@ class _Check:
     ) -> None:
         """:raises CrlRefused: where the list's time is over, or its signer is not one to be believed here"""
         check_currency(own.described, self.now, self.grace)
+        if is_vouched(own.signer, issuer):
+            return
         if own.path.anchor.key_sha256 != issuer.anchor.key_sha256:
             raise CrlRefused("crl.anchor")
         if direct and not is_related(own.path, issuer):
             raise CrlRefused("crl.issuer", "another authority of the same name")
+        if not all(above.not_before <= self.now <= above.not_after for above in own.path.certificates):
+            raise CrlRefused("crl.issuer", "a certificate of the signer's path is not valid now")
         known = {above.key_sha256 for above in issuer.certificates}
         for number, above in enumerate(own.path.certificates[:-1]):
             if above.key_sha256 in known:
                 break
             self._believe_signer(own.path, number, (*pending, certificate.sha256))
-        if not all(above.not_before <= self.now <= above.not_after for above in own.path.certificates):
-            raise CrlRefused("crl.issuer", "a certificate of the signer's path is not valid now")
 
     def _believe_signer(self, path: Path, number: int, pending: tuple[bytes, ...]) -> None:
         """A signer whose own certificate is revoked, or may be, says nothing."""
@@ -236,39 +196,53 @@ class _Check:
 
 
 class _Findings:
-    """What has been found so far."""
+    """What has been found so far.
+
+    :ivar missing: the reasons of lists by the issuer's own key that cannot be believed.
+    """
 
     def __init__(self) -> None:
-        self.reasons: frozenset[int] = frozenset()
-        self.used: list[RevocationList] = []
+        self.used: dict[RevocationList, None] = {}
         self.revoked: Entry | None = None
+        self.missing: frozenset[int] = frozenset()
+        self._own: frozenset[int] = frozenset()
+        self._other: frozenset[int] = frozenset()
         self._why = ("crl.none", "")
 
     @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(own.name for own in self.used)
+    def reasons(self) -> frozenset[int]:
+        """Those of which it is known that the certificate was not revoked for."""
+        return self._own | (self._other - self.missing)
 
-    def note(self, why: str, detail: str) -> None:
+    def note(self, why: str, detail: str = "") -> None:
         if _RANKS.index(why) > _RANKS.index(self._why[0]):
             self._why = (why, detail)
 
-    def take(self, lists: list[RevocationList], reasons: frozenset[int], entry: Entry | None) -> None:
-        if entry is not None and self.revoked is None:
-            self.used, self.revoked = lists, entry
-        elif self.revoked is None:
-            self.used += lists
-        self.reasons |= reasons
-        if not is_complete(self.reasons):
-            self.note("crl.reasons", ", ".join(self.names))
+    def take(
+        self, lists: list[RevocationList], reasons: frozenset[int], entry: Entry | None, same_key: bool
+    ) -> None:
+        if self.revoked is not None:
+            return
+        if entry is not None:
+            self.revoked = entry
+            self.used.clear()
+        self.used.update(dict.fromkeys(lists))
+        if same_key:
+            self._own |= reasons
+        else:
+            self._other |= reasons
 
     def answer(self) -> CrlAnswer:
         known = self.revoked is not None or is_complete(self.reasons)
+        names = tuple(own.name for own in self.used)
+        if names and not known and not self.missing:
+            self.note("crl.reasons", ", ".join(names))
         why, detail = (None, "") if known else self._why
         return CrlAnswer(
             status="revoked" if self.revoked is not None else "good" if known else "unknown",
             why=why,
             detail=detail,
-            lists=self.names,
+            lists=names,
             this_update=min((own.described.this_update for own in self.used), default=None),
             next_update=min((own.described.next_update for own in self.used), default=None),
             revoked_at=None if self.revoked is None else self.revoked.revoked_at,
@@ -281,9 +255,3 @@ def _combined(entry: Entry | None, newer: Entry | None) -> Entry | None:
     if newer is None or newer.reason != REMOVE_FROM_CRL:
         return newer or entry
     return None if entry is None or entry.reason == CERTIFICATE_HOLD else entry
-
-
-def _without_delta(own: RevocationList) -> Hashable:
-    """A complete list and a delta to it have this in common."""
-    described = own.described
-    return (described.issuer.key, own.signer.key_sha256, described.scope, described.authority_key)

@@ -7,6 +7,7 @@ by :mod:`mtlsd.pki.crl_scope`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,7 +21,7 @@ from mtlsd.pki.crl_refused import CrlRefused
 from mtlsd.pki.crl_scan import scan_entries
 from mtlsd.pki.crl_signature import SignedContent
 from mtlsd.pki.extensions import extensions_of, subject_key_identifier
-from mtlsd.pki.path import Path, check_path
+from mtlsd.pki.path import Path, PathValidator, check_path
 
 _MOST_SIGNERS: Final = 16
 _NO_SPAN: Final = timedelta()
@@ -103,6 +104,23 @@ def signer_path(opened: OpenedList, paths: Iterable[Path], now: datetime) -> Pat
         if content.is_signed_by(path.certificates[0]):
             return path
     raise CrlRefused("crl.signature", detail)
+
+
+def signer_paths(validator: PathValidator, now: datetime, seen: Iterable[Path] = ()) -> tuple[Path, ...]:
+    """The paths of everybody that may sign lists for a group of anchors, as far as is known.
+
+    Those are its anchors, its intermediates, and the CAs of paths that have been validated.
+
+    :param seen: such as the paths of clients' certificates, for CAs that only the clients know.
+    """
+    found = {anchor.sha256: Path((anchor,)) for anchor in validator.anchors}
+    for own in validator.intermediates:
+        with suppress(Refusal):
+            found.setdefault(own.sha256, validator.build(own.der, (), now))
+    for path in seen:
+        for number, own in enumerate(path.certificates[1:], 1):
+            found.setdefault(own.sha256, Path(path.certificates[number:]))
+    return tuple(found.values())
 
 
 def _may_sign(path: Path, described: CertificateList, now: datetime) -> bool:

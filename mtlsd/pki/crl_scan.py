@@ -35,6 +35,10 @@ _TURN: Final = 50 * 10**10  # a UTCTime's year from 50 on is in the last century
 
 _REASON_CODE: Final = "2.5.29.21"
 _CERTIFICATE_ISSUER: Final = "2.5.29.29"
+_NAMES_ISSUER: Final = bytes.fromhex("0603551d1d")  # certificateIssuer, as it is encoded
+# Nothing depends on an invalidityDate, and every entry may have another.
+_INVALIDITY_DATE: Final = re.compile(bytes.fromhex("0603551d180411180f") + rb"\d{14}Z")
+_SOME_INVALIDITY_DATE: Final = bytes.fromhex("0603551d180411180f") + b"20000101000000Z"
 _REASONS: Final = frozenset({0, 1, 2, 3, 4, 5, 6, 8, 9, 10})
 _MOST_SERIAL_OCTETS: Final = 127
 _MOST_ISSUERS: Final = 4096
@@ -112,6 +116,11 @@ class _Scan:
 
     def _tail(self, encoded: bytes) -> bytes:
         """The issuer's number and the reason, as an entry's extensions have it."""
+        if _NAMES_ISSUER not in encoded:
+            encoded = _INVALIDITY_DATE.sub(_SOME_INVALIDITY_DATE, encoded)
+        return self._tails.get(encoded) or self._new_tail(encoded)
+
+    def _new_tail(self, encoded: bytes) -> bytes:
         reason, names = _read_ending(encoded) if encoded else (NO_REASON, None)
         if reason == REMOVE_FROM_CRL and not self._delta:
             raise CrlRefused("crl.removal")

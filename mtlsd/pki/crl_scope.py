@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Final
 
 from mtlsd.pki.certificate import Certificate
@@ -35,14 +36,39 @@ def covered_reasons(
     scope = described.scope or IssuingDistributionPoint()
     if not _issuer_fits(described, certificate, point, scope):
         return _NO_REASONS
-    if not _kind_fits(scope, certificate) or not _name_fits(described, certificate, point, scope):
+    ours = None if scope.name is None else scope.name.keys(described.issuer)
+    if ours is not None and ours.isdisjoint(point_keys(certificate, point)):
+        return _NO_REASONS
+    if not _kind_fits(scope, certificate):
         return _NO_REASONS
     return point.reasons if scope.reasons is None else point.reasons & scope.reasons
+
+
+def point_keys(certificate: Certificate, point: DistributionPoint) -> frozenset[Hashable]:
+    """The names of a distribution point; a list that has a name itself must have one of them."""
+    if point.name is None:
+        return frozenset(name.key for name in point.crl_issuer if name.key is not None)
+    # A relative name continues one name; with several it must not be used (RFC 5280 §4.2.1.13).
+    issuers = point.crl_issuer or (certificate.issuer,)
+    return point.name.keys(issuers[0] if len(issuers) == 1 else None)
 
 
 def is_direct(described: CertificateList, certificate: Certificate) -> bool:
     """Whether the list's issuer is the certificate's."""
     return described.issuer.matches(certificate.issuer)
+
+
+def is_vouched(signer: Certificate, issuer: Path) -> bool:
+    """Whether the certificate's own path already vouches for the key that signed the list.
+
+    :param issuer: the path of the certificate's issuer.
+    """
+    return any(
+        own.key_sha256 == signer.key_sha256
+        and own.crl_sign is not False
+        and own.subject.matches(signer.subject)
+        for own in issuer.certificates
+    )
 
 
 def is_related(signer: Path, issuer: Path) -> bool:
@@ -71,23 +97,6 @@ def _kind_fits(scope: IssuingDistributionPoint, certificate: Certificate) -> boo
     if scope.only_attribute:
         return False
     return not (scope.only_user if certificate.is_ca else scope.only_ca)
-
-
-def _name_fits(
-    described: CertificateList,
-    certificate: Certificate,
-    point: DistributionPoint,
-    scope: IssuingDistributionPoint,
-) -> bool:
-    """A list for one distribution point is for certificates that name it, and for no others."""
-    if scope.name is None:
-        return True
-    ours = scope.name.keys(described.issuer)
-    if point.name is not None:
-        # A relative name continues one name; with several it must not be used (RFC 5280 §4.2.1.13).
-        issuers = point.crl_issuer or (certificate.issuer,)
-        return not ours.isdisjoint(point.name.keys(issuers[0] if len(issuers) == 1 else None))
-    return any(name.key in ours for name in point.crl_issuer if name.key is not None)
 
 
 def is_complete(reasons: frozenset[int]) -> bool:

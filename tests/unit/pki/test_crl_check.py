@@ -8,12 +8,16 @@ from functools import cached_property
 import attrs
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mtlsd.pki.crl_check import CrlAnswer, CrlTable, check_crls
-from mtlsd.pki.crl_issuer import RevocationList, read_list
+from mtlsd.pki.certificate import Certificate
+from mtlsd.pki.crl_check import CrlAnswer, check_crls
+from mtlsd.pki.crl_issuer import RevocationList, read_list, signer_paths
 from mtlsd.pki.crl_refused import CrlRefused
-from mtlsd.pki.path import Path
+from mtlsd.pki.crl_table import CrlTable
+from mtlsd.pki.path import AnchorGroup, Path, PathValidator
 from tests.pki import NOW, Authority, Pki, ec_key
 from tests.pki.crls import (
     SHA1_WITH_RSA,
@@ -291,12 +295,13 @@ def test_another_authority_of_the_same_name() -> None:
 
 
 def test_another_anchor() -> None:
+    """The same name does not help, the same key does: the leaf's own path vouches for it."""
     root = PKI.ca("Root", None, role="other root")
-    twin = PKI.ca("Intermediate", root, role="Intermediate")
-    table = PKI.table(PKI.crl(), signers=())
-    other = CrlTable.build([read_list(PKI.crl().der(), [path_of(twin.der, root.der)], NOW, name="other")])
-    assert told(check_crls(PKI.leaf_path, 0, other, NOW)) == "crl.anchor"
-    assert told(check_crls(PKI.leaf_path, 0, table, NOW)) == "good"
+    for role, expected in (("other", "crl.anchor"), ("Intermediate", "good")):
+        twin = PKI.ca("Intermediate", root, role=role)
+        signer = path_of(twin.der, root.der)
+        table = CrlTable.build([read_list(crl_of(twin).der(), [signer], NOW, name="list")])
+        assert told(check_crls(PKI.leaf_path, 0, table, NOW)) == expected
 
 
 def refused(crl: Crl, *signers: Path) -> str:
@@ -343,12 +348,38 @@ def test_who_may_sign(signer: Path, expected: str) -> None:
     assert refused(PKI.crl(), signer) == expected
 
 
+def test_signature_with_pss() -> None:
+    """As cryptography's own builder makes it."""
+    own = PKI.ca("RSA", PKI.root, key=rsa_key("list"))
+    builder = x509.CertificateRevocationListBuilder(own.certificate.subject, NOW - DAY, NOW + DAY)
+    for length in (32, 20):
+        pss = padding.PSS(padding.MGF1(hashes.SHA256()), length)
+        crl = builder.sign(rsa_key("list"), hashes.SHA256(), rsa_padding=pss)
+        data = crl.public_bytes(Encoding.DER)
+        found = read_list(data, [path_of(own.der, PKI.root.der)], NOW, name="list")
+        assert found.index.count == 0
+        forged = data[:-1] + bytes((data[-1] ^ 1,))
+        with pytest.raises(CrlRefused, match="signature"):
+            read_list(forged, [path_of(own.der, PKI.root.der)], NOW, name="list")
+
+
 def test_leaf_of_the_cas_name_without_key_usage() -> None:
     """What any CA below the anchor can issue must not be able to sign lists."""
     key = ec_key("twin leaf")
     made = issue(PKI.intermediate.certificate.subject, key, PKI.root, valid=PKI.valid())
     signer = path_of(made.public_bytes(Encoding.DER), PKI.root.der)
     assert refused(attrs.evolve(PKI.crl(), key=key), signer) == "crl.issuer"
+
+
+def test_everybody_that_may_sign() -> None:
+    anchor, intermediate = (Certificate.from_der(own.der) for own in (PKI.root, PKI.intermediate))
+    stranger = Certificate.from_der(PKI.ca("Intermediate", None, role="stranger").der)
+    group = AnchorGroup("group", (anchor,), (intermediate, stranger))
+    validator = PathValidator.from_groups([group], strict=True)
+    assert signer_paths(validator, NOW) == (Path((anchor,)), Path((intermediate, anchor)))
+    alone = PathValidator.from_groups([AnchorGroup("group", (anchor,))], strict=True)
+    assert signer_paths(alone, NOW) == (Path((anchor,)),)
+    assert signer_paths(alone, NOW, [PKI.leaf_path]) == (Path((anchor,)), Path((intermediate, anchor)))
 
 
 def test_authority_key_identifier() -> None:
@@ -369,8 +400,8 @@ def test_authority_key_identifier() -> None:
 
 def test_signer_that_expires_takes_its_list_along() -> None:
     """The path held when the list was read, and no longer holds when it is asked."""
-    signer = signer_with(valid=PKI.valid(-30, 2))
-    table = CrlTable.build([read_list(PKI.crl().der(), [signer], NOW, name="list")])
+    other = PKI.ca("Intermediate", PKI.root, role="key for lists", valid=PKI.valid(-30, 2))
+    table = PKI.table(crl_of(other), crl_of(PKI.root), signers=(path_of(other.der, PKI.root.der),))
     assert told(check_crls(PKI.leaf_path, 0, table, NOW + DAY)) == "good"
     assert told(check_crls(PKI.leaf_path, 0, table, NOW + 3 * DAY)) == "crl.issuer"
 
@@ -383,6 +414,29 @@ def test_table_keeps_the_newest() -> None:
         table = PKI.table(*crls)
         assert len(table.lists) == 2
         assert check_crls(PKI.leaf_path, 0, table, NOW).status == "revoked"
+
+
+def test_other_key_does_not_stand_in_for_a_list_that_ran_out() -> None:
+    """A CA that gives each of its keys a list of its own, as Active Directory's do after a renewal."""
+    renewed = PKI.ca("Intermediate", PKI.root, role="renewed")
+    signer = path_of(renewed.der, PKI.root.der)
+    new, old = crl_of(renewed), PKI.crl(entry(SERIAL), next_update=NOW + DAY)
+    alone = PKI.table(new, crl_of(PKI.root), signers=(signer,))
+    assert told(check_crls(PKI.leaf_path, 0, alone, NOW)) == "good"
+    table = PKI.table(new, old, crl_of(PKI.root), signers=(signer,))
+    assert told(check_crls(PKI.leaf_path, 0, table, NOW)) == "revoked"
+    assert told(check_crls(PKI.leaf_path, 0, table, NOW + 2 * DAY)) == "crl.expired"
+
+
+def test_piece_of_many() -> None:
+    """Only the piece that the certificate names is about it, however many there are."""
+    pieces = [PKI.crl(more=[scope(name=full_name(uri(f"http://crl.example/{n}")))]) for n in range(30)]
+    table = PKI.table(*pieces, PKI.crl(entry(SERIAL), more=[scope(name=full_name(uri(URL)))]))
+    path = PKI.path(AT_URL)
+    certificate = path.certificates[0]
+    assert len(table.lists_for(certificate, certificate.crl_distribution_points[0])) == 1
+    assert check_crls(path, 0, table, NOW).lists == ("list 31",)
+    assert told(check_crls(PKI.leaf_path, 0, table, NOW)) == "crl.scope"
 
 
 def test_any_of_several_lists_may_revoke() -> None:

@@ -104,7 +104,18 @@ def test_entry_with_rarer_extensions() -> None:
         for number in range(1, 3000)
     ]
     index = index_of(*entries)
+    assert {own.reason for own in index} == {1}
     assert all(index.find(number, OURS, True) for number in range(1, 3000))
+
+
+def test_issuers_that_look_like_dates() -> None:
+    """What is passed over in an entry must not make two issuers one."""
+    names = [directory_name(dn(CN=f"\x06\x03U\x1d\x18\x04\x11\x18\x0f{number:014}Z")) for number in (1, 2)]
+    index = index_of(
+        *(entry(7, own, issuer=name) for own, name in zip((1, 4), names, strict=True)), indirect=True
+    )
+    assert index.count == 2
+    assert [own.reason for own in index] == [1, 4]
 
 
 def test_issuer_of_an_entry_stays_until_the_next() -> None:

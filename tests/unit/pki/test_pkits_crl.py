@@ -14,9 +14,10 @@ import pytest
 
 from mtlsd.errors import Refusal
 from mtlsd.pki.certificate import Certificate
-from mtlsd.pki.crl_check import CrlTable, check_crls
+from mtlsd.pki.crl_check import check_crls
 from mtlsd.pki.crl_issuer import read_list
 from mtlsd.pki.crl_refused import CrlRefused
+from mtlsd.pki.crl_table import CrlTable
 from mtlsd.pki.path import AnchorGroup, Path, PathValidator
 from tests.unit.pki.test_pkits import (
     CERTIFICATES,
