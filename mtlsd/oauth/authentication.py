@@ -54,6 +54,8 @@ def authenticate(
 
 
 def _check_single_method(form: Form, has_authorization: bool, judgement: Judgement | None) -> None:
+    if not has_authorization and form.parameters.keys().isdisjoint(_OTHER_METHODS):
+        return
     others = [name for name in _OTHER_METHODS if form.has(name)]
     if has_authorization:
         others.append("Authorization")

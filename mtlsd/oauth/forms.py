@@ -7,7 +7,7 @@ encoding does not allow is refused and never guessed at.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Self
 from urllib.parse import unquote_to_bytes
 
@@ -24,6 +24,7 @@ _MEDIA_TYPE = "application/x-www-form-urlencoded"
 # what application/x-www-form-urlencoded leaves as it is, and whole percent triplets
 _ENCODED = re.compile(rb"(?:[!-$&-<>-~]|=|%[0-9A-Fa-f]{2})*")
 _PLAIN = re.compile(rb"[!-$,-<>-~]*")
+_PLAIN_BODY = re.compile(rb"[!-$&,-~]*")  # the same with the characters that part pairs
 
 
 @attrs.frozen
@@ -40,12 +41,14 @@ class Form:
         pairs = body.split(b"&") if body else []
         if len(pairs) > MAX_PARAMETERS:
             raise Refusal(reasons.REQUEST_FORM, {"detail": f"more than {MAX_PARAMETERS} parameters"})
+        decode: Callable[[bytes], str] = bytes.decode if _PLAIN_BODY.fullmatch(body) else _decode
         for pair in pairs:
             encoded_name, _, encoded_value = pair.partition(b"=")
-            name, value = _decode(encoded_name), _decode(encoded_value)
-            if name in parameters and name not in _REPEATABLE:
+            name, value = decode(encoded_name), decode(encoded_value)
+            before = parameters.get(name)
+            if before is not None and name not in _REPEATABLE:
                 raise Refusal(reasons.REQUEST_REPEATED_PARAMETER, {"parameter": _shown(name)})
-            parameters[name] = (*parameters.get(name, ()), value) if value else parameters.get(name, ())
+            parameters[name] = (*(before or ()), value) if value else before or ()
         return cls(parameters)
 
     def get(self, name: str) -> str | None:

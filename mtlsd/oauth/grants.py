@@ -50,6 +50,8 @@ def _scope(client: Client, asked: str | None) -> tuple[str, ...]:
     """RFC 6749 section 3.3: the registered scope when the client asks for none."""
     if asked is None:
         return client.scope
+    if asked in client.scope:
+        return (asked,)
     tokens = frozenset(asked.split(" "))
     if not tokens <= frozenset(client.scope) or not all(map(is_scope_token, tokens)):
         raise Refusal(reasons.SCOPE_INVALID, {"expected": client.scope, "seen": asked[:256]})

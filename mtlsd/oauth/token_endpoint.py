@@ -15,6 +15,8 @@ from mtlsd.oauth.forms import Form
 from mtlsd.oauth.grants import Grant, check_grant_type, client_credentials
 from mtlsd.oauth.tokens import AccessToken, AccessTokenIssuer
 
+_encode = json.JSONEncoder(ensure_ascii=True).encode
+
 
 @attrs.frozen
 class TokenIssued:
@@ -26,14 +28,13 @@ class TokenIssued:
 
     def to_json(self) -> bytes:
         """RFC 6749 section 5.1; `scope` is always told where there is one."""
-        answer: dict[str, str | int] = {
-            "access_token": self.token.value,
-            "token_type": "Bearer",
-            "expires_in": self.token.expires_in,
-        }
+        answer = (
+            f'{{"access_token":{_encode(self.token.value)},"token_type":"Bearer",'
+            f'"expires_in":{self.token.expires_in:d}'
+        )
         if self.grant.scope:
-            answer["scope"] = " ".join(self.grant.scope)
-        return json.dumps(answer).encode("ascii")
+            answer += f',"scope":{_encode(" ".join(self.grant.scope))}'
+        return f"{answer}}}".encode("ascii")
 
 
 @attrs.frozen

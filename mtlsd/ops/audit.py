@@ -17,7 +17,7 @@ import attrs
 
 from mtlsd.errors import Fact
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 # Strangers choose some of the values, and names in certificates can be long: they shall not fill the disk.
 _LINE_CHARACTERS = 8192
@@ -42,10 +42,10 @@ class AuditLog:
         :param name: the stable name of the event, such as `token.issued`.
         :param facts: no secret, no key, no token.
         """
-        head = {"at": self.now().isoformat(timespec="milliseconds"), "event": name}
-        line = _encode({**head, **facts})
+        at = self.now().isoformat(timespec="milliseconds")
+        line = _encode({"at": at, "event": name, **facts})
         if len(line) > _LINE_CHARACTERS:
-            line = _encode({**head, **{key: _cut(fact) for key, fact in facts.items()}})
+            line = _encode({"at": at, "event": name} | {key: _cut(fact) for key, fact in facts.items()})
         self.write(line.encode("ascii") + b"\n")
 
 

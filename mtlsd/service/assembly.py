@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import secrets
+import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from mtlsd.clients.client import Client
 from mtlsd.clients.index import ClientIndex, Registration
 from mtlsd.config.model import Config, Listener
 from mtlsd.errors import ConfigError, Mistake
+from mtlsd.jose import b64
 from mtlsd.jose.keyring import Keyring
 from mtlsd.judge import ListenerTrust, Snapshot
 from mtlsd.oauth.metadata import PATHS, ServedListener, authorization_server_metadata, well_known_path
@@ -26,7 +27,7 @@ STORE = "store"
 
 def random_id() -> str:
     """128 bits, base64url: for `jti` and correlation ids."""
-    return secrets.token_urlsafe(16)
+    return b64.encode_text(os.urandom(16))
 
 
 def client_index(config: Config, stored: Iterable[Client]) -> ClientIndex:
