@@ -1,0 +1,58 @@
+"""How many fetches run at once, in total and to one host, and how many wait."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import attrs
+from twisted.internet.defer import Deferred, fail, succeed
+
+from mtlsd.fetch.refused import FetchRefused
+
+
+@attrs.define(eq=False)
+class Slots:
+    """First come, first served, but nobody waits for the slot of another host.
+
+    :ivar total: how many may run.
+    :ivar per_host: how many of these to one host, so that one that hangs leaves room for the others.
+    :ivar queue: how many may wait.
+    """
+
+    total: int
+    per_host: int
+    queue: int
+    _running: Counter[str] = attrs.field(factory=Counter, init=False)
+    _waiting: dict[Deferred[None], str] = attrs.field(factory=dict, init=False)
+
+    def acquire(self, host: str) -> Deferred[None]:
+        """Wait for a slot; each must be given back by :meth:`release`. Cancel it to wait no longer.
+
+        :raises FetchRefused: busy, through the Deferred
+        """
+        if self._is_free(host):
+            self._running[host] += 1
+            return succeed(None)
+        if len(self._waiting) >= self.queue:
+            return fail(FetchRefused("busy", f"{len(self._waiting)} fetches wait already"))
+        waiting: Deferred[None] = Deferred(self._forget)
+        self._waiting[waiting] = host
+        return waiting
+
+    def release(self, host: str) -> None:
+        self._running[host] -= 1
+        if not self._running[host]:
+            del self._running[host]
+        # Whoever is woken may come back here at once, so look again from the start.
+        while (found := self._next()) is not None:
+            self._running[self._waiting.pop(found)] += 1
+            found.callback(None)
+
+    def _next(self) -> Deferred[None] | None:
+        return next((own for own, host in self._waiting.items() if self._is_free(host)), None)
+
+    def _is_free(self, host: str) -> bool:
+        return self._running.total() < self.total and self._running[host] < self.per_host
+
+    def _forget(self, waiting: Deferred[None]) -> None:
+        self._waiting.pop(waiting, None)

@@ -1,0 +1,46 @@
+"""Which certificates servers may show (RFC 9525 by service-identity, RFC 5280 by OpenSSL)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Final, Self
+
+import attrs
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.ssl import Certificate, optionsForClientTLS, platformTrust, trustRootFromCertificates
+
+_MOST_HOSTS: Final = 64
+_Make = Callable[[str], IOpenSSLClientConnectionCreator]
+
+
+@attrs.define(eq=False)
+class Trust:
+    """TLS contexts for outgoing connections: TLS 1.2 and 1.3, and the server's name is always verified.
+
+    A context is kept for each host, since reading the system's trust store costs milliseconds. Anchors that
+    have changed need a new one of these.
+    """
+
+    _make: _Make
+    _creators: dict[str, IOpenSSLClientConnectionCreator] = attrs.field(factory=dict, init=False)
+
+    @classmethod
+    def system(cls) -> Self:
+        """What OpenSSL trusts on this machine."""
+        return cls(partial(optionsForClientTLS, trustRoot=platformTrust()))
+
+    @classmethod
+    def from_der(cls, anchors: Iterable[bytes]) -> Self:
+        """These anchors and no others."""
+        root = trustRootFromCertificates([Certificate.load(der) for der in anchors])
+        return cls(partial(optionsForClientTLS, trustRoot=root))
+
+    def creator(self, host: str) -> IOpenSSLClientConnectionCreator:
+        """What makes connections to that host, a DNS name or an address."""
+        found = self._creators.get(host)
+        if found is None:
+            if len(self._creators) >= _MOST_HOSTS:
+                del self._creators[next(iter(self._creators))]
+            found = self._creators[host] = self._make(host)
+        return found
