@@ -16,7 +16,10 @@ from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.crl_check import CrlAnswer, check_crls
 from mtlsd.pki.crl_issuer import RevocationList, read_list, signer_paths
 from mtlsd.pki.crl_refused import CrlRefused
+from mtlsd.pki.crl_scope import covered_reasons, is_vouched, point_keys
 from mtlsd.pki.crl_table import CrlTable
+from mtlsd.pki.distribution_points import ALL_REASONS, PointName
+from mtlsd.pki.dn import DistinguishedName
 from mtlsd.pki.path import AnchorGroup, Path, PathValidator
 from tests.pki import NOW, Authority, Pki, ec_key
 from tests.pki.crls import (
@@ -213,6 +216,7 @@ def delta(*entries: bytes, **how: object) -> Crl:
         (PKI.crl(), delta(entry(SERIAL), base=6, number=7), "good"),
         (PKI.crl(), delta(entry(SERIAL), number=5), "good"),
         (PKI.crl(number=None), delta(entry(SERIAL)), "good"),
+        (PKI.crl(), delta(entry(SERIAL), more=[extension("authority_key", b"\x30\x00")]), "good"),
         (PKI.crl(), delta(entry(SERIAL), more=[scope(only=1)]), "good"),
         (PKI.crl(entry(SERIAL, 6)), crl_of(PKI.root, entry(SERIAL, 8), base=5, number=6), "revoked"),
     ],
@@ -220,6 +224,20 @@ def delta(*entries: bytes, **how: object) -> Crl:
 def test_deltas(complete: Crl, newer: Crl, expected: str) -> None:
     """RFC 5280 §5.2.4; a delta can lift a hold, and nothing else."""
     assert told(PKI.ask(complete, newer)) == expected
+
+
+def test_delta_that_ran_out() -> None:
+    """The complete list counts without it, for as long as that is current."""
+    crls = PKI.crl(), delta(entry(SERIAL), next_update=NOW + DAY)
+    assert told(PKI.ask(*crls, now=NOW + DAY)) == "revoked"
+    assert told(PKI.ask(*crls, now=NOW + 2 * DAY)) == "good"
+
+
+def test_delta_of_another_key() -> None:
+    renewed = PKI.ca("Intermediate", PKI.root, role="renewed")
+    newer = crl_of(renewed, entry(SERIAL), base=5, number=6)
+    table = PKI.table(PKI.crl(), newer, signers=(path_of(renewed.der, PKI.root.der),))
+    assert told(check_crls(PKI.leaf_path, 0, table, NOW)) == "good"
 
 
 def test_answer_rests_on_list_and_delta() -> None:
@@ -249,6 +267,39 @@ def test_indirect_lists(indirect: bool, named: bool, whose: str | None, expected
     path = PKI.path(point(issuer=other.certificate.subject)) if named else PKI.leaf_path
     table = PKI.table(crl, crl_of(PKI.root), signers=(signer,))
     assert told(check_crls(path, 0, table, NOW)) == expected
+
+
+def test_what_a_list_is_about_does_not_depend_on_the_table() -> None:
+    certificate = PKI.path(AT_URL).certificates[0]
+    (ours,) = certificate.crl_distribution_points
+    here, there = (scope(name=full_name(uri(place))) for place in (URL, "http://crl.example/b"))
+    assert covered_reasons(PKI.read(PKI.crl(more=[here])).described, certificate, ours) == ALL_REASONS
+    assert covered_reasons(PKI.read(PKI.crl(more=[there])).described, certificate, ours) == frozenset()
+    assert covered_reasons(PKI.read(crl_of(PKI.root)).described, certificate, ours) == frozenset()
+
+
+def test_whom_the_leafs_own_path_vouches_for() -> None:
+    """One key under its own name, where the certificate of the path does not forbid it to sign lists."""
+    issuer = Path(PKI.leaf_path.certificates[1:])
+    assert is_vouched(issuer.certificates[0], issuer)
+    renamed = PKI.ca("Another name", PKI.root, role="Intermediate")
+    assert not is_vouched(Certificate.from_der(renamed.der), issuer)
+    assert not is_vouched(Certificate.from_der(PKI.ca("Intermediate", PKI.root, role="x").der), issuer)
+    assert not is_vouched(issuer.certificates[0], signer_with(usage=key_usage("key_cert_sign")))
+
+
+def test_relative_name_below_several_issuers_is_none() -> None:
+    """RFC 5280 §4.2.1.13."""
+    (name,) = PKI.path(AT_URL).certificates[0].crl_distribution_points
+    level = DistinguishedName.from_string("CN=list").rdns[0]
+    certificate = PKI.leaf_path.certificates[0]
+    for issuers, count in (
+        ((), 1),
+        ((certificate.issuer,), 1),
+        ((certificate.issuer, certificate.subject), 0),
+    ):
+        own = attrs.evolve(name, name=PointName(relative=level), crl_issuer=issuers)
+        assert len(point_keys(certificate, own)) == count
 
 
 def test_signer_of_an_indirect_list_is_checked_too() -> None:
@@ -369,6 +420,14 @@ def test_leaf_of_the_cas_name_without_key_usage() -> None:
     made = issue(PKI.intermediate.certificate.subject, key, PKI.root, valid=PKI.valid())
     signer = path_of(made.public_bytes(Encoding.DER), PKI.root.der)
     assert refused(attrs.evolve(PKI.crl(), key=key), signer) == "crl.issuer"
+
+
+def test_anchor_without_extensions_may_sign() -> None:
+    """The roots of old, with neither key usage nor basic constraints."""
+    key = ec_key("old root")
+    made = issue(dn(CN="Old Root"), key, None, valid=PKI.valid())
+    crl = Crl(issuer=made.subject, key=key)
+    assert refused(crl, path_of(made.public_bytes(Encoding.DER))) == "read"
 
 
 def test_everybody_that_may_sign() -> None:

@@ -110,12 +110,45 @@ def test_entry_with_rarer_extensions() -> None:
 
 def test_issuers_that_look_like_dates() -> None:
     """What is passed over in an entry must not make two issuers one."""
-    names = [directory_name(dn(CN=f"\x06\x03U\x1d\x18\x04\x11\x18\x0f{number:014}Z")) for number in (1, 2)]
-    index = index_of(
-        *(entry(7, own, issuer=name) for own, name in zip((1, 4), names, strict=True)), indirect=True
-    )
-    assert index.count == 2
-    assert [own.reason for own in index] == [1, 4]
+    values = [bytes.fromhex("0603551d180411180f") + b"%014dZ" % number for number in (1, 2)]
+    attributes = [encode(SEQUENCE, b"\x06\x03\x2a\x03\x05" + encode(4, value)) for value in values]
+    names = [encode(SEQUENCE, encode(0x31, attribute)) for attribute in attributes]
+    entries = [entry(number, 1, issuer=encode(0xA4, names[number])) for number in (0, 1)]
+    index = index_of(*entries, indirect=True)
+    for number, name in enumerate(map(DistinguishedName.from_der, names)):
+        found = [serial for serial in (0, 1) if index.find(serial, name, False)]
+        assert found == [number]
+
+
+_TIME = b"\x17\x0d261120120000Z"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"\x31\x12" + integer(7) + _TIME,
+        b"\x30\x12\x0a\x01\x07" + _TIME,
+        b"\x30\x12" + integer(7) + b"\x17\x0c261120120000Z",
+        b"\x30\x11" + integer(7) + _TIME,
+        b"\x30\x13" + integer(7) + _TIME,
+        b"\x30\x7f" + integer(7) + _TIME,
+        b"\x30\x81\x12" + integer(7) + _TIME,
+        b"\x30\x80" + integer(7) + _TIME + b"\0\0",
+        b"\x30\x11\x02\x00" + _TIME,
+        b"\x30\x13\x02\x02\xff\x80" + _TIME,
+        b"\x30\x12" + integer(7) + b"\x17\x0d26112012000 Z",
+        b"\x30\x14" + integer(7) + _TIME + b"\x05\x00",
+        b"\x30\x14" + integer(7) + _TIME + b"\x30\x00",
+        b"\x30",
+    ],
+)
+def test_entries_are_strict_der(bad: bytes) -> None:
+    """First, last or alone, and whatever stands after the entries."""
+    good = entry(9)
+    for entries in (bad, good + bad, bad + good):
+        for after in (b"", good, bytes(64)):
+            with pytest.raises(CrlRefused, match="malformed"):
+                scan_entries(entries + after, 0, len(entries), indirect=False, delta=False)
 
 
 def test_issuer_of_an_entry_stays_until_the_next() -> None:
