@@ -16,7 +16,7 @@ from mtlsd.pki.crl import OpenedList, lists_of
 from mtlsd.pki.crl_issuer import read_list
 from mtlsd.pki.crl_refused import WHYS, CrlRefused
 from mtlsd.pki.crl_scan import scan_entries
-from mtlsd.pki.der import SEQUENCE, encode
+from mtlsd.pki.der import SEQUENCE, element, encode
 from tests.pki import NOW, Pki
 from tests.pki.crls import (
     Crl,
@@ -133,6 +133,16 @@ def test_bad_lists_are_refused(name: str) -> None:
 def test_octets_after_the_end() -> None:
     assert why(GOOD + b"\0") == "crl.malformed"
     assert why(GOOD[:-1]) == "crl.malformed"
+
+
+def test_more_fields_than_there_are() -> None:
+    """Signed, but after the extensions, or after the signature."""
+    crl = crl_of(PKI.root)
+    whole = encode(SEQUENCE, element(crl.signed).content + integer(1))
+    opened = OpenedList.from_der(crl.der())
+    rest = opened.algorithm + encode(3, b"\0" + opened.signature)
+    for bad in (whole + rest, crl.signed + rest + integer(1)):
+        assert why(encode(SEQUENCE, bad)) == "crl.malformed"
 
 
 @given(st.binary(max_size=200))

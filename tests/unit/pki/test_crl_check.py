@@ -345,6 +345,15 @@ def test_another_authority_of_the_same_name() -> None:
     assert told(check_crls(PKI.leaf_path, 0, table, NOW)) == "crl.issuer"
 
 
+def test_sibling_of_a_ca_further_up_is_not_the_issuer() -> None:
+    """The root issued a CA of the issuer's name, but the issuer is another CA's."""
+    lower = PKI.ca("Lower", PKI.intermediate)
+    twin = PKI.ca("Lower", PKI.root, role="twin")
+    path = path_of(PKI.leaf(lower, serial=SERIAL).leaf, lower.der, PKI.intermediate.der, PKI.root.der)
+    table = PKI.table(crl_of(twin), crl_of(PKI.root), signers=(path_of(twin.der, PKI.root.der),))
+    assert told(check_crls(path, 0, table, NOW)) == "crl.issuer"
+
+
 def test_another_anchor() -> None:
     """The same name does not help, the same key does: the leaf's own path vouches for it."""
     root = PKI.ca("Root", None, role="other root")
