@@ -64,7 +64,7 @@ def _register_add(actions: Any) -> None:
         "add",
         help="register a client in the store",
         description="With --certificate, its name and the trust anchor group that vouches for it are"
-        " registered, or the certificate itself where it is self-signed. Without it, give a name and a group.",
+        " registered, or the certificate itself where it is self-signed. Otherwise give a name and a group.",
     )
     add_config(add)
     add_json(add)

@@ -59,8 +59,8 @@ def reason(presented: Presented, validator: PathValidator = STRICT, now: datetim
 def registered_names(leaf: bytes) -> set[object]:
     """Which of the honest client's names the certificate has."""
     found = Certificate.from_der(leaf)
-    names = {(name.kind, name.key) for name in found.subject_alt_names}
-    return {found.subject.key, *names} & REGISTERED
+    names: set[object] = {(name.kind, name.key) for name in found.subject_alt_names}
+    return (names | {found.subject.key}) & REGISTERED
 
 
 @pytest.mark.parametrize("kind", BAD.values(), ids=lambda k: k.name)
