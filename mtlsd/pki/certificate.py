@@ -172,6 +172,12 @@ class Certificate:
             crl_distribution_points=distribution_points,
         )
 
+    @property
+    def crl_urls(self) -> tuple[str, ...]:
+        """Where its distribution points have their lists: at most 8 http and https URLs, in order."""
+        uris = dict.fromkeys(uri for point in self.crl_distribution_points for uri in point.uris)
+        return tuple(uri for uri in uris if uri.lower().startswith(("http://", "https://")))[:_MOST_URLS]
+
     def facts(self) -> dict[str, Fact]:
         """What the audit log says of it; no control character and no line break is in there."""
         return {

@@ -26,6 +26,7 @@ from mtlsd import reasons
 from mtlsd.errors import Fact, Refusal
 from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.dn import DistinguishedName
+from mtlsd.pki.revocation import RevocationPolicy
 from mtlsd.pki.usage import check_issuer_usage, check_strength
 from mtlsd.pki.verify_errors import forget_openssl_errors, refusal_for
 
@@ -45,11 +46,15 @@ _STRONG_HASHES = _SHA2 | _SHA3 | {None}  # EdDSA names no hash
 
 @attrs.frozen
 class AnchorGroup:
-    """Trust anchors under one name, and intermediates that help to build paths to them."""
+    """Trust anchors under one name, and intermediates that help to build paths to them.
+
+    :ivar revocation: how certificates under these anchors are checked for revocation; None for not at all.
+    """
 
     name: str
     anchors: tuple[Certificate, ...]
     intermediates: tuple[Certificate, ...] = ()
+    revocation: RevocationPolicy | None = None
 
 
 @attrs.frozen

@@ -1,16 +1,48 @@
-"""What revocation lists and OCSP responders say of a certificate, in one form."""
+"""Who is asked whether a certificate is revoked, and what lists and responders say of it, in one form."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import attrs
 
 from mtlsd.errors import Fact
+from mtlsd.pki.certificate import Certificate
 
 Status = Literal["good", "revoked", "unknown"]
+Source = Literal["crl", "ocsp"]
+OnUnknown = Literal["refuse", "allow"]
+
+
+@attrs.frozen
+class RevocationPolicy:
+    """How one group of trust anchors has its certificates checked for revocation.
+
+    :ivar order: the kinds of sources, the first asked first. Never empty.
+    :ivar on_unknown: what happens where no source can tell.
+    :ivar crl_files: paths of revocation lists, DER or PEM.
+    :ivar crl_urls: where lists are fetched from: http or https.
+    :ivar crl_from_certificate: whether the distribution points that the group's CAs and verified clients'
+        certificates name are fetched too.
+    :ivar ocsp_url: the responder for every certificate; None for the one that each certificate names.
+    :ivar ocsp_responders: certificates of responders that are trusted to sign for this group by themselves.
+    :ivar require_nonce: whether a response without our nonce is refused; one with another nonce always is.
+    :ivar max_age: how old an answer of a responder may be, whatever it says itself.
+    :ivar grace: how long after its nextUpdate an answer or a list still counts.
+    """
+
+    order: tuple[Source, ...]
+    on_unknown: OnUnknown = "refuse"
+    crl_files: tuple[str, ...] = ()
+    crl_urls: tuple[str, ...] = ()
+    crl_from_certificate: bool = False
+    ocsp_url: str | None = None
+    ocsp_responders: tuple[Certificate, ...] = ()
+    require_nonce: bool = False
+    max_age: timedelta = timedelta(days=7)
+    grace: timedelta = timedelta()
 
 
 @attrs.frozen
