@@ -16,6 +16,7 @@ _EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED -> certificate_expired
 _BAD = 28  # X509_V_ERR_CERT_REJECTED -> bad_certificate
 _UNSUPPORTED = 26  # X509_V_ERR_INVALID_PURPOSE -> unsupported_certificate
 _UNKNOWN = 75  # X509_V_ERR_OCSP_CERT_UNKNOWN -> certificate_unknown
+_REVOKED = 23  # X509_V_ERR_CERT_REVOKED -> certificate_revoked
 _DECRYPT = 7  # X509_V_ERR_CERT_SIGNATURE_FAILURE -> decrypt_error
 _INTERNAL = 1  # X509_V_ERR_UNSPECIFIED -> internal_error
 
@@ -164,6 +165,21 @@ CHAIN_INVALID = _certificate(
     _BAD,
     "OpenSSL refused the path for a rarer reason, which the facts name.",
     "Look up the verify error that the facts name.",
+)
+
+# -- whether it was revoked -----------------------------------------------------------------------------------
+
+REVOCATION_REVOKED = _certificate(
+    "revocation.revoked",
+    _REVOKED,
+    "The certificate, or a CA's of its path, is revoked.",
+    "Issue the client another certificate; the facts name the one that is revoked, and who says so.",
+)
+REVOCATION_UNKNOWN = _certificate(
+    "revocation.unknown",
+    _UNKNOWN,
+    "No source could tell whether the certificate, or a CA's of its path, is revoked.",
+    "See mtlsd revocation status, and what each source said in the facts.",
 )
 
 # -- which client the certificate belongs to ----------------------------------------------------------------
