@@ -64,7 +64,8 @@ def _register_add(actions: Any) -> None:
         "add",
         help="register a client in the store",
         description="With --certificate, its name and the trust anchor group that vouches for it are"
-        " registered, or the certificate itself where it is self-signed. Otherwise give a name and a group.",
+        " registered, or the certificate itself where it is self-signed. Otherwise give a name and a group, or"
+        " --jwks-uri.",
     )
     add_config(add)
     add_json(add)
@@ -73,6 +74,11 @@ def _register_add(actions: Any) -> None:
         "--certificate", type=Path, action="append", default=[], metavar="FILE.pem",
         help="read the name from it, or pin it; a self-signed one may be given several times",
     )  # fmt: skip
+    add.add_argument(
+        "--jwks-uri",
+        metavar="URL",
+        help="where the client publishes the certificates that it uses, over https",
+    )
     add.add_argument("--pin", action="store_true", help="pin the certificate although a CA has issued it")
     add.add_argument(
         "--by",
@@ -130,12 +136,17 @@ def _metadata(arguments: argparse.Namespace, config: Config) -> tuple[dict[str, 
         if arguments.certificate
         else Names()
     )
-    if given and (found.subject or found.pins):
-        raise UsageError("give either --certificate or a name, not both")
-    if not given and not found.subject and not found.pins:
-        raise UsageError(f"give --certificate, or one of --{', --'.join(_SUBJECTS).replace('_', '-')}")
+    ways = [bool(given), bool(arguments.certificate), arguments.jwks_uri is not None]
+    if sum(ways) > 1:
+        raise UsageError("give one of --certificate, --jwks-uri and a name, not several")
+    if not any(ways):
+        options = ", --".join(_SUBJECTS).replace("_", "-")
+        raise UsageError(f"give --certificate, --jwks-uri, or one of --{options}")
     metadata.update(given or found.subject)
-    metadata["token_endpoint_auth_method"] = SELF_SIGNED if found.pins else PKI
+    if arguments.jwks_uri is not None:
+        metadata["jwks_uri"] = arguments.jwks_uri
+    is_pinned = found.pins or arguments.jwks_uri is not None
+    metadata["token_endpoint_auth_method"] = SELF_SIGNED if is_pinned else PKI
     metadata["trust_anchors"] = arguments.trust_anchors or found.groups
     return metadata, found.pins
 
@@ -144,6 +155,8 @@ def identity_of(client: Client) -> str:
     """By what the client is known, in one line."""
     if client.subject is not None:
         return f"{client.subject.member} {client.subject.text} under {', '.join(client.trust_anchors)}"
+    if client.jwks_uri is not None:
+        return f"jwks_uri {client.jwks_uri}"
     return "certificate " + ", ".join(Certificate.from_der(pin).x5t_s256 for pin in client.pins)
 
 

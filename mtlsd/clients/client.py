@@ -40,6 +40,12 @@ _CLIENT_ID = re.compile(r"[\x20-\x7e]{1,255}")
 _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 # RFC 8707 section 2: an absolute URI without a fragment (RFC 3986 section 4.3)
 _RESOURCE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x22\x24-\x7e]+")
+# What is fetched is not signed, so https alone; mtlsd.fetch.url reads the host and the port more strictly.
+_JWKS_URI = re.compile(
+    r"https://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?(?:[/?][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?",
+    re.IGNORECASE,
+)
+_LONGEST_JWKS_URI = 2048
 
 MEMBERS = frozenset(
     {
@@ -48,6 +54,7 @@ MEMBERS = frozenset(
         "token_endpoint_auth_method",
         *SUBJECT_MEMBERS,
         "jwks",
+        "jwks_uri",
         "trust_anchors",
         "grant_types",
         "scope",
@@ -66,6 +73,11 @@ def is_scope_token(text: str) -> bool:
 def is_resource(text: str) -> bool:
     """Whether `text` may be a resource indicator (RFC 8707 section 2)."""
     return _RESOURCE.fullmatch(text) is not None
+
+
+def is_jwks_uri(text: str) -> bool:
+    """Whether `text` may be a jwks_uri (RFC 7591 section 2): an https URL without a user and a fragment."""
+    return len(text) <= _LONGEST_JWKS_URI and _JWKS_URI.fullmatch(text) is not None
 
 
 @attrs.frozen
@@ -104,7 +116,9 @@ class Client:
     """One client of the authorization server.
 
     :ivar subject: for `tls_client_auth`; None otherwise.
-    :ivar pins: for `self_signed_tls_client_auth`: the DER of each registered certificate (R12).
+    :ivar pins: for `self_signed_tls_client_auth`: the DER of each registered certificate (R12). Those of a
+        client with a `jwks_uri` are not registered: :mod:`mtlsd.clients.fetched` puts them in.
+    :ivar jwks_uri: where the client publishes its certificates, so that it can rotate by itself (R14).
     :ivar trust_anchors: the anchor groups that may vouch for the client (R30); empty for pinned clients.
     :ivar scope: what the client may ask for, and gets when it asks for nothing.
     :ivar resources: the resource indicators (RFC 8707) that the client may ask for.
@@ -114,6 +128,7 @@ class Client:
     token_endpoint_auth_method: AuthMethod
     subject: Subject | None = None
     pins: tuple[bytes, ...] = ()
+    jwks_uri: str | None = None
     trust_anchors: tuple[str, ...] = ()
     grant_types: tuple[str, ...] = GRANT_TYPES
     scope: tuple[str, ...] = ()
@@ -145,14 +160,16 @@ class Client:
         )
         pins = values.pins(certificates)
         subject = values.subject()
+        jwks_uri = values.jwks_uri()
         method = values.method(subject, pins)
         trust_anchors = values.strings("trust_anchors")
-        _check_method(mistakes, method, subject, pins, trust_anchors)
+        _check_method(mistakes, method, subject, pins, trust_anchors, "jwks_uri" in metadata)
         client = cls(
             client_id=client_id,
             token_endpoint_auth_method=method,
             subject=subject,
             pins=pins,
+            jwks_uri=jwks_uri,
             trust_anchors=trust_anchors,
             grant_types=values.grant_types(),
             scope=values.scope(),
@@ -176,7 +193,9 @@ class Client:
             metadata["client_name"] = self.client_name
         if self.subject is not None:
             metadata[self.subject.member] = self.subject.text
-        if self.pins:
+        if self.jwks_uri is not None:
+            metadata["jwks_uri"] = self.jwks_uri
+        elif self.pins:
             metadata["jwks"] = {"keys": [jwk_of_certificate(pin) for pin in self.pins]}
         if self.trust_anchors:
             metadata["trust_anchors"] = list(self.trust_anchors)
@@ -199,9 +218,14 @@ def _check_method(
     subject: Subject | None,
     pins: Sequence[bytes],
     trust_anchors: Sequence[str],
+    has_jwks_uri: bool,
 ) -> None:
     """What the method demands and forbids (R10, R12, R30)."""
     if method == PKI:
+        if has_jwks_uri:
+            mistakes.add(
+                "jwks_uri", f"is only for {SELF_SIGNED}: other clients are known by a name", "Remove it."
+            )
         if pins:
             mistakes.add(
                 "jwks", "certificates are pinned only with self_signed_tls_client_auth", "Remove them."
@@ -217,8 +241,16 @@ def _check_method(
             "a self_signed_tls_client_auth client is known by its certificate",
             "Remove this key.",
         )
-    if not pins:
-        mistakes.add("jwks", "no certificate is registered", "Give certificate = FILE.pem, or jwks with x5c.")
+    if pins and has_jwks_uri:
+        mistakes.add(
+            "jwks_uri",
+            "certificates are registered too (RFC 7591 section 2)",
+            "Keep either them or jwks_uri.",
+        )
+    if not pins and not has_jwks_uri:
+        mistakes.add(
+            "jwks", "no certificate is registered", "Give certificate = FILE.pem, jwks with x5c, or jwks_uri."
+        )
     if trust_anchors:
         mistakes.add("trust_anchors", "nobody vouches for a pinned certificate", "Remove this key.")
 
@@ -318,6 +350,17 @@ class _Reader:
                 self.mistakes.add("jwks", str(error), "Pin a certificate with an RSA, EC or Ed25519 key.")
         return tuple(dict.fromkeys(pins))
 
+    def jwks_uri(self) -> str | None:
+        value = self.metadata.get("jwks_uri")
+        if "jwks_uri" not in self.metadata or (isinstance(value, str) and is_jwks_uri(value)):
+            return value
+        self.mistakes.add(
+            "jwks_uri",
+            "cannot be used",
+            "It takes an https URL of a JWK Set, in ASCII, without user and fragment.",
+        )
+        return None
+
     def method(self, subject: Subject | None, pins: Sequence[bytes]) -> AuthMethod:
         method = self.metadata.get("token_endpoint_auth_method")
         if method == SELF_SIGNED:
@@ -333,4 +376,4 @@ class _Reader:
             "is missing" if method is None else f"{method!r} is no method of this server",
             f"It takes {PKI} or {SELF_SIGNED}.",
         )
-        return SELF_SIGNED if pins and subject is None else PKI
+        return SELF_SIGNED if (pins or "jwks_uri" in self.metadata) and subject is None else PKI

@@ -31,12 +31,15 @@ class ClientIndex:
     One subject under one anchor group belongs to one client, and so does one certificate: what two clients
     claim is refused when the index is built, so that a look-up has one answer. Disabled clients keep their
     claims, or enabling them again could let two clients share one.
+
+    :ivar has_pins: whether a client is known by its certificate, or will be once its `jwks_uri` is fetched.
     """
 
     registrations: Mapping[str, Registration]
     _subjects: Mapping[SubjectKey, Client] = attrs.field(repr=False)
     _pins: Mapping[bytes, Client] = attrs.field(repr=False)
     subject_members: frozenset[SubjectMember] = frozenset()
+    has_pins: bool = False
 
     @classmethod
     def build(
@@ -53,7 +56,10 @@ class ClientIndex:
         if builder.conflicts:
             raise ConfigError(tuple(builder.conflicts))
         members = frozenset(member for _, member, _ in builder.subjects)
-        return cls(builder.registrations, builder.subjects, builder.pins, members)
+        has_pins = bool(builder.pins) or any(
+            own.client.jwks_uri is not None for own in builder.registrations.values()
+        )
+        return cls(builder.registrations, builder.subjects, builder.pins, members, has_pins)
 
     def by_id(self, client_id: str) -> Client | None:
         registration = self.registrations.get(client_id)
@@ -74,10 +80,6 @@ class ClientIndex:
     def has_pin(self, sha256: bytes) -> bool:
         """Whether a certificate with this digest is registered."""
         return sha256 in self._pins
-
-    @property
-    def has_pins(self) -> bool:
-        return bool(self._pins)
 
 
 @attrs.define

@@ -93,6 +93,9 @@ def test_add_by_name_alone(mtlsd: Mtlsd) -> None:
     [
         (["--client-id", "a"], USAGE, "--certificate"),
         (["--client-id=a", "--san-dns=a.example"], CONFIGURATION, "trust_anchors"),
+        (["--client-id=a", "--jwks-uri=http://a.example/"], CONFIGURATION, "https"),
+        (["--client-id=a", "--jwks-uri=https://a.example/", "--san-dns=a.example"], USAGE, "not several"),
+        (["--client-id=a", "--jwks-uri=https://a.example/", "--trust-anchors=dev"], CONFIGURATION, "anchors"),
         (["--client-id=a", "--san-dns=*.example", "--trust-anchors=dev"], CONFIGURATION, "san_dns"),
         (["--client-id=a", "--san-dns=a.example", "--trust-anchors=nobody"], CONFIGURATION, "nobody"),
         (["--client-id=billing", "--san-dns=a.example", "--trust-anchors=dev"], CONFIGURATION, "mtlsd.toml"),
@@ -149,6 +152,17 @@ def test_list_show_disable_enable_remove(directory: Path, mtlsd: Mtlsd) -> None:
     assert mtlsd("client", "show", "new").code == USAGE
     again = mtlsd("client", "add", "--client-id", "new", "--certificate", pin)
     assert again.code == CONFIGURATION, "a client_id is never given twice (R59)"
+
+
+def test_a_client_that_publishes_its_certificates(mtlsd: Mtlsd) -> None:
+    """R14"""
+    uri = "https://client.example/jwks.json"
+    added = mtlsd("client", "add", "--client-id", "rotating", "--jwks-uri", uri, "--json").json
+    assert added["jwks_uri"] == uri
+    assert added["token_endpoint_auth_method"] == "self_signed_tls_client_auth"
+    assert "jwks" not in added
+    assert f"jwks_uri {uri}" in mtlsd("client", "list").out
+    assert f"jwks_uri: {uri}" in mtlsd("client", "show", "rotating").out
 
 
 @pytest.mark.parametrize("action", ["disable", "enable", "remove"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,6 +72,54 @@ def test_a_jwk_must_fit_its_certificate() -> None:
     """R13"""
     stranger = {**jwk_of_certificate(REAL.leaf().leaf), "x5c": jwk_of_certificate(REAL.pinned.leaf)["x5c"]}
     assert "jwks" in mistakes({**PINNED, "jwks": {"keys": [stranger]}})
+
+
+PUBLISHED: dict[str, Any] = {
+    "client_id": "rotating",
+    "token_endpoint_auth_method": "self_signed_tls_client_auth",
+    "jwks_uri": "https://client.example/jwks.json",
+}
+
+
+def test_certificates_may_be_published_instead() -> None:
+    """R14; what was fetched is no registration, so it is not written back."""
+    client = read(PUBLISHED)
+    assert (client.jwks_uri, client.pins) == ("https://client.example/jwks.json", ())
+    assert client.to_metadata()["jwks_uri"] == PUBLISHED["jwks_uri"]
+    assert Client.from_metadata(client.to_metadata(), place="again") == client
+    with_pins = attrs.evolve(client, pins=(REAL.pinned.leaf,))
+    assert with_pins.to_metadata() == client.to_metadata()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://client.example/jwks.json",
+        "https://",
+        "https://user@client.example/",
+        "https://client.example/#keys",
+        "https://client.example/a b",
+        "https://client.example/a\nb",
+        "https://clïent.example/",
+        "https://client.example\\@other.example/",
+        "file:///etc/passwd",
+        "jwks.json",
+        "https://client.example/" + "a" * 2048,
+        "",
+        7,
+        None,
+    ],
+)
+def test_a_jwks_uri_is_an_https_url(uri: object) -> None:
+    assert list(mistakes({**PUBLISHED, "jwks_uri": uri})) == ["jwks_uri"]
+
+
+def test_jwks_and_jwks_uri_exclude_each_other() -> None:
+    """R59"""
+    assert list(mistakes({**PINNED, "jwks_uri": PUBLISHED["jwks_uri"]})) == ["jwks_uri"]
+    assert list(mistakes({**NAMED, "jwks_uri": PUBLISHED["jwks_uri"]})) == ["jwks_uri"]
+    with pytest.raises(ConfigError, match="registered too"):
+        Client.from_metadata(PUBLISHED, place="x", certificates=[REAL.pinned.leaf])
 
 
 def test_keys_that_jose_lacks_are_refused() -> None:

@@ -1,0 +1,106 @@
+"""Putting the certificates that clients publish at their `jwks_uri` into their registrations (R14).
+
+A certificate belongs to one client. What an operator registered goes first; of those who publish the same
+certificate it is the one who published it first, or whoever copies another's certificates into a set of its
+own would take them away. What loses is left out and told; it never hinders anybody else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+import attrs
+
+from mtlsd.clients.client import Client
+from mtlsd.clients.index import Registration
+
+
+@attrs.frozen
+class Published:
+    """A certificate in a client's JWK Set.
+
+    :ivar der: the certificate.
+    :ivar since: when it was first found in that set; it then stayed there.
+    """
+
+    der: bytes = attrs.field(repr=False)
+    since: datetime
+
+
+@attrs.frozen
+class Taken:
+    """A published certificate that another client has already.
+
+    :ivar client_id: who published it.
+    :ivar holder: the client that has it.
+    :ivar sha256: of the certificate.
+    """
+
+    client_id: str
+    holder: str
+    sha256: bytes
+
+
+@attrs.frozen
+class Merged:
+    """The registrations with what was fetched in them, and what was left out."""
+
+    registrations: tuple[Registration, ...]
+    taken: tuple[Taken, ...] = ()
+
+
+def with_published(registrations: Iterable[Registration], sets: Mapping[str, Sequence[Published]]) -> Merged:
+    """The registrations, those with a `jwks_uri` with the certificates of its set as their pins.
+
+    :param sets: by `jwks_uri`; what is not there yet has no certificate.
+    """
+    registrations = tuple(registrations)
+    holders = {pin: own.client.client_id for own in registrations for pin in _registered(own.client)}
+    pins: dict[str, list[bytes]] = {}
+    taken: list[Taken] = []
+    for published, client_id in sorted(_claims(registrations, sets), key=_who_was_first):
+        sha256 = hashlib.sha256(published.der).digest()
+        holder = holders.setdefault(sha256, client_id)
+        if holder == client_id:
+            pins.setdefault(client_id, []).append(published.der)
+        else:
+            taken.append(Taken(client_id, holder, sha256))
+    return Merged(tuple(_with_pins(own, pins) for own in registrations), tuple(taken))
+
+
+def jwks_uris(registrations: Iterable[Registration]) -> dict[str, tuple[str, ...]]:
+    """For each `jwks_uri` that is to be fetched the clients that registered it. Disabled ones need none."""
+    found: dict[str, tuple[str, ...]] = {}
+    for registration in registrations:
+        client = registration.client
+        if client.jwks_uri is not None and not client.disabled:
+            found[client.jwks_uri] = (*found.get(client.jwks_uri, ()), client.client_id)
+    return found
+
+
+def _registered(client: Client) -> tuple[bytes, ...]:
+    return client.pin_sha256s if client.jwks_uri is None else ()
+
+
+def _claims(
+    registrations: Iterable[Registration], sets: Mapping[str, Sequence[Published]]
+) -> Iterator[tuple[Published, str]]:
+    for registration in registrations:
+        client = registration.client
+        if client.jwks_uri is not None:
+            for published in sets.get(client.jwks_uri, ()):
+                yield published, client.client_id
+
+
+def _who_was_first(claim: tuple[Published, str]) -> tuple[datetime, str]:
+    published, client_id = claim
+    return published.since, client_id
+
+
+def _with_pins(registration: Registration, pins: Mapping[str, Sequence[bytes]]) -> Registration:
+    client = registration.client
+    if client.jwks_uri is None:
+        return registration
+    return attrs.evolve(registration, client=attrs.evolve(client, pins=tuple(pins.get(client.client_id, ()))))
