@@ -64,8 +64,8 @@ def _register_add(actions: Any) -> None:
         "add",
         help="register a client in the store",
         description="With --certificate, its name and the trust anchor group that vouches for it are"
-        " registered, or the certificate itself where it is self-signed. Otherwise give a name and a group, or"
-        " --jwks-uri.",
+        " registered, or the certificate itself where it is self-signed. Otherwise give a name and a group,"
+        " or --jwks-uri.",
     )
     add_config(add)
     add_json(add)
