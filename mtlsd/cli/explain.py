@@ -16,7 +16,16 @@ from mtlsd.cli.exits import NO_PERMISSION, OK, UsageError
 from mtlsd.config.model import Config
 from mtlsd.config.pem import certificates_in
 from mtlsd.errors import Fact, Refusal
-from mtlsd.judge import Identity, Judgement, PresentedCertificate, Snapshot, judge, match_client
+from mtlsd.judge import (
+    Identity,
+    Judgement,
+    PresentedCertificate,
+    Provisional,
+    Snapshot,
+    judge,
+    match_client,
+    settle,
+)
 from mtlsd.ops.audit import utc_now
 from mtlsd.service.assembly import snapshot
 
@@ -50,6 +59,8 @@ def _explain(arguments: argparse.Namespace) -> int:
         )
     presented = PresentedCertificate(chain[0].der, tuple(own.der for own in chain[1:]), listener, "offline")
     judgement = judge(presented, judged_by, utc_now())
+    if isinstance(judgement, Provisional):  # nobody is asked here
+        judgement = settle(judgement.standing, judged_by.revocation, utc_now(), {})
     refusal = _refusal(judgement, arguments.client_id, judged_by)
     if arguments.json:
         print_json(_document(judgement, refusal, listener))
@@ -66,6 +77,8 @@ def _first_listener(config: Config) -> str:
 
 
 def _refusal(judgement: Judgement, client_id: str | None, judged_by: Snapshot) -> Refusal | None:
+    if isinstance(judgement, Provisional):
+        return Refusal(reasons.REVOCATION_UNKNOWN)
     if not isinstance(judgement, Identity):
         return judgement.refusal
     if client_id is None:

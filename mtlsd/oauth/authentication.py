@@ -8,7 +8,7 @@ from mtlsd import reasons
 from mtlsd.clients.client import Client
 from mtlsd.clients.index import ClientIndex
 from mtlsd.errors import Refusal
-from mtlsd.judge import Identity, Judgement, match_client, seen_names
+from mtlsd.judge import Identity, Settled, match_client, seen_names
 from mtlsd.oauth.forms import Form
 
 # What a request carries when it authenticates in a way that no client here has registered.
@@ -27,7 +27,7 @@ class AuthenticatedClient:
 
 
 def authenticate(
-    form: Form, has_authorization: bool, judgement: Judgement | None, clients: ClientIndex
+    form: Form, has_authorization: bool, judgement: Settled | None, clients: ClientIndex
 ) -> AuthenticatedClient:
     """The client that `form` names, if this connection has proven to be it (R1 to R4, R50).
 
@@ -53,7 +53,7 @@ def authenticate(
     return AuthenticatedClient(client, judgement)
 
 
-def _check_single_method(form: Form, has_authorization: bool, judgement: Judgement | None) -> None:
+def _check_single_method(form: Form, has_authorization: bool, judgement: Settled | None) -> None:
     if not has_authorization and form.parameters.keys().isdisjoint(_OTHER_METHODS):
         return
     others = [name for name in _OTHER_METHODS if form.has(name)]

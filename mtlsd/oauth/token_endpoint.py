@@ -9,7 +9,7 @@ import attrs
 
 from mtlsd.clients.client import Client
 from mtlsd.clients.index import ClientIndex
-from mtlsd.judge import Judgement
+from mtlsd.judge import Settled
 from mtlsd.oauth.authentication import authenticate
 from mtlsd.oauth.forms import Form
 from mtlsd.oauth.grants import Grant, check_grant_type, client_credentials
@@ -45,7 +45,7 @@ class TokenEndpoint:
     access_tokens: AccessTokenIssuer
 
     def answer(
-        self, form: Form, has_authorization: bool, judgement: Judgement | None, now: datetime
+        self, form: Form, has_authorization: bool, judgement: Settled | None, now: datetime
     ) -> TokenIssued:
         """
         :param judgement: what the connection's certificate was judged to be, or None without one.

@@ -21,19 +21,30 @@ def check_client_usage(certificate: Certificate) -> None:
 
     An extended key usage, where there is one, must name clientAuth itself: anyExtendedKeyUsage alone is not
     enough. A key usage, where there is one, must allow digitalSignature. Fails closed: what this does not
-    know how to allow is refused. Pinned certificates do not come here, only to :func:`check_strength`: what
-    ``openssl req -x509`` makes is a CA's certificate.
+    know how to allow is refused. Pinned certificates do not come here, only to
+    :func:`check_authentication_usage` and :func:`check_strength`: what ``openssl req -x509`` makes is a CA's
+    certificate.
 
     :raises Refusal: certificate.is_ca, certificate.eku, certificate.ku or certificate.weak
     """
     if certificate.is_ca:
         raise _refusal(reasons.CERTIFICATE_IS_CA, certificate, expected="CA:FALSE", seen="CA:TRUE")
+    check_authentication_usage(certificate)
+    check_strength(certificate)
+
+
+def check_authentication_usage(certificate: Certificate) -> None:
+    """Refuse a certificate that says itself that it is not for authenticating a client: pinned ones too.
+
+    OpenSSL refuses them in a handshake, whoever has pinned them.
+
+    :raises Refusal: certificate.eku or certificate.ku
+    """
     usages = certificate.extended_key_usage
     if usages is not None and CLIENT_AUTH not in usages:
         raise _refusal(reasons.CERTIFICATE_EKU, certificate, expected=CLIENT_AUTH, seen=sorted(usages))
     if certificate.digital_signature is False:
         raise _refusal(reasons.CERTIFICATE_KU, certificate, expected="digitalSignature", seen="absent")
-    check_strength(certificate)
 
 
 def check_issuer_usage(certificate: Certificate) -> None:

@@ -10,8 +10,9 @@ from OpenSSL.SSL import TLS1_2_VERSION, TLS1_3_VERSION, Connection, Error
 
 from mtlsd import reasons
 from mtlsd.errors import Refusal
-from mtlsd.judge import Identity, Judgement, PresentedCertificate, Refused
+from mtlsd.judge import Identity, Judgement, PresentedCertificate, Provisional, Refused, Standing
 from mtlsd.pki.certificate import Certificate
+from mtlsd.pki.revocation_check import Failures
 from mtlsd.tls import alerts
 
 _VERSIONS = {TLS1_2_VERSION: "TLSv1.2", TLS1_3_VERSION: "TLSv1.3"}
@@ -20,11 +21,16 @@ _VERSIONS = {TLS1_2_VERSION: "TLSv1.2", TLS1_3_VERSION: "TLSv1.3"}
 class Judging(Protocol):
     """What judges: :class:`mtlsd.verdicts.Judge`, always over one and the same snapshot."""
 
+    @property
+    def version(self) -> int: ...
+
     def judge(self, presented: PresentedCertificate, now: datetime, /) -> Judgement: ...
 
     def cached(
         self, listener: str, leaf_sha256: bytes, path_sha256s: tuple[bytes, ...], now: datetime, /
-    ) -> Identity | None: ...
+    ) -> Judgement | None: ...
+
+    def settle(self, standing: Standing, now: datetime, failures: Failures | None = None, /) -> Judgement: ...
 
 
 class NotProvenError(Exception):
@@ -35,7 +41,8 @@ class Peer:
     """The client at the other end of one TLS connection.
 
     The verify callback runs before the client has proven that it holds the certificate's key, so what it
-    finds is kept back until :meth:`complete`. A refusal is final: nothing turns it into an identity.
+    finds is kept back until :meth:`complete`. A refusal is final, but for one that rests on revocation alone:
+    what responders and lists say can change while the connection is open.
 
     :ivar listener: the name of the listener.
     :ivar address: host of the client as its connection came in; empty where there is none (a UNIX socket).
@@ -52,6 +59,7 @@ class Peer:
         "_connection",
         "_judged_by",
         "_judgement",
+        "_version",
         "address",
         "fault",
         "handshake_completed",
@@ -73,6 +81,7 @@ class Peer:
         self.fault: Exception | None = None
         self._judgement: Judgement | None = None
         self._judged_by: weakref.ref[Judging] | None = None
+        self._version = -1
         self._connection: weakref.ref[Connection] | None = None
 
     @property
@@ -104,13 +113,13 @@ class Peer:
     def is_judged(self) -> bool:
         return self._judgement is not None
 
-    def propose(self, identity: Identity) -> None:
+    def propose(self, found: Identity | Provisional) -> None:
         """Keep an identity until possession is proven, unless the certificate has been refused already."""
         if self._judgement is None and not self.handshake_completed:
-            self._judgement = identity
+            self._judgement = found
 
     def refuse(self, refused: Refused) -> None:
-        """Refuse for good. The first refusal stays; an identity does not."""
+        """Refuse. The first refusal stays; an identity does not."""
         if not isinstance(self._judgement, Refused):
             self._judgement = refused
 
@@ -124,30 +133,65 @@ class Peer:
         self.handshake_completed = True
         self.tls_version = _VERSIONS.get(connection.get_protocol_version(), "")
         self._connection = weakref.ref(connection)
-        self._judged_by = None if self.judge is None else weakref.ref(self.judge)
-        self.judge = None
+        if self.judge is not None:
+            self._judged_by, self._version = weakref.ref(self.judge), self.judge.version
+            self.judge = None
 
     def judgement_at(self, judge: Judging, now: datetime) -> Judgement | None:
         """The judgement as of now, for a request on a connection that has been open for a while.
 
-        It is looked at afresh when another judge (so another snapshot) has come, or the identity has run out.
+        It is looked at afresh when another judge (so another snapshot) has come, when something new is known
+        about revocation, and when the identity has run out.
 
         :param now: aware.
+        :returns: a provisional one where it takes :meth:`settled` to know.
         :raises NotProvenError: before the handshake has completed.
         """
         current = self.judgement
-        if not isinstance(current, Identity):
+        if current is None or self._is_final(current):
             return current
-        known = self._judged_by is not None and self._judged_by() is judge
-        if not known or now > current.valid_until:
-            self._judgement = judge.judge(self._presented(current), now)
-            self._judged_by = weakref.ref(judge)
+        fresh = self._is_by(judge) and self._version == judge.version
+        if not (fresh and isinstance(current, Identity) and now <= current.valid_until):
+            self._judgement = self._again(current, judge, now, None)
         return self._judgement
 
-    def _presented(self, identity: Identity) -> PresentedCertificate:
+    def settled(self, judge: Judging, now: datetime, failures: Failures) -> Identity | Refused | None:
+        """The judgement after its questions have been asked, so that it is not provisional any more.
+
+        :param failures: why questions got no answer.
+        """
+        current = self.judgement
+        if current is not None and not self._is_final(current):
+            current = self._judgement = self._again(current, judge, now, failures)
+        if isinstance(current, Provisional):
+            # A reload has brought other questions meanwhile. Nobody waits a second time.
+            return Refused(Refusal(reasons.REVOCATION_UNKNOWN), current.certificate, current.trace)
+        return current
+
+    @staticmethod
+    def _is_final(judgement: Judgement) -> bool:
+        return isinstance(judgement, Refused) and judgement.standing is None
+
+    def _is_by(self, judge: Judging) -> bool:
+        return self._judged_by is not None and self._judged_by() is judge
+
+    def _again(
+        self, current: Judgement, judge: Judging, now: datetime, failures: Failures | None
+    ) -> Judgement:
+        standing, self._version = current.standing, judge.version
+        if standing is not None and self._is_by(judge) and now <= standing.valid_until:
+            return judge.settle(standing, now, failures)
+        self._judged_by = weakref.ref(judge)
+        judgement = judge.judge(self._presented(current), now)
+        if failures is not None and isinstance(judgement, Provisional):
+            return judge.settle(judgement.standing, now, failures)
+        return judgement
+
+    def _presented(self, current: Judgement) -> PresentedCertificate:
+        assert current.certificate is not None  # whatever has a standing has been read
         connection = None if self._connection is None else self._connection()
         chain = () if connection is None else alerts.chain_as_sent(connection)
-        return PresentedCertificate(identity.certificate.der, chain, self.listener)
+        return PresentedCertificate(current.certificate.der, chain, self.listener)
 
 
 def peer_of(transport: object) -> Peer | None:

@@ -25,7 +25,7 @@ from OpenSSL.SSL import Connection
 
 from mtlsd import reasons
 from mtlsd.errors import Refusal
-from mtlsd.judge import Identity, PresentedCertificate, Refused
+from mtlsd.judge import Judgement, PresentedCertificate, Refused
 from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.verify_errors import refusal_for
 from mtlsd.tls import alerts
@@ -85,8 +85,7 @@ class Verifier:
         sha256s = alerts.path_sha256s_of(store)
         known = self._judge_of(peer).cached(self.listener, sha256s[0], sha256s, self.now())
         if known is not None:
-            peer.propose(known)
-            return None
+            return _proposed(peer, known)
         path = alerts.path_of(store)
         return self._judge(peer, PresentedCertificate(path[0], path[1:-1], self.listener, path=path))
 
@@ -100,11 +99,7 @@ class Verifier:
         return self._judge(peer, PresentedCertificate(leaf, alerts.path_of(store)[1:], self.listener))
 
     def _judge(self, peer: Peer, presented: PresentedCertificate) -> Refused | None:
-        judgement = self._judge_of(peer).judge(presented, self.now())
-        if isinstance(judgement, Identity):
-            peer.propose(judgement)
-            return None
-        return judgement
+        return _proposed(peer, self._judge_of(peer).judge(presented, self.now()))
 
     def _judge_of(self, peer: Peer) -> Judging:
         if peer.judge is None:
@@ -117,6 +112,14 @@ class Verifier:
             return True
         alerts.set_error(store, refused.refusal.reason.verify_error or HANDSHAKE_FAILURE)
         return False
+
+
+def _proposed(peer: Peer, judgement: Judgement) -> Refused | None:
+    """A provisional judgement lets the handshake complete: whatever takes the network comes after it."""
+    if isinstance(judgement, Refused):
+        return judgement
+    peer.propose(judgement)
+    return None
 
 
 def _refused(error: int, leaf: bytes, store: StoreContext) -> Refused:

@@ -5,20 +5,24 @@ They work in our own channel and under a stock :class:`twisted.web.server.Site` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import ClassVar
 
 import attrs
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET
 
 from mtlsd import reasons
 from mtlsd.errors import Fact, Refusal
-from mtlsd.judge import Judgement
+from mtlsd.judge import Provisional, Settled
 from mtlsd.oauth.forms import Form
 from mtlsd.oauth.token_endpoint import TokenIssued
+from mtlsd.pki.revocation_check import Failures
 from mtlsd.tls.peer import Peer, peer_of
 from mtlsd.web.answers import answer, answer_refusal
 from mtlsd.web.serving import Current
@@ -38,24 +42,33 @@ class Endpoint(Resource):
     current: Current
     children: dict[bytes, IResource] = attrs.field(factory=dict, init=False)  # in place of Resource.__init__
 
-    def render(self, request: IRequest) -> bytes:
+    def render(self, request: IRequest) -> bytes | int:
         """Answer, whatever happens, with JSON."""
         correlation_id = self.current.random_id()
+        return self.guarded(request, correlation_id, lambda: self._checked(request, correlation_id))
+
+    def guarded(
+        self, request: IRequest, correlation_id: str, respond: Callable[[], bytes | int]
+    ) -> bytes | int:
+        """What `respond` answers, or what a refusal or a fault of ours makes of it."""
         try:
-            ambiguous = ambiguity_of(request)
-            if ambiguous is not None:
-                raise ambiguous
-            if request.method not in self.methods:
-                request.setHeader(b"allow", b", ".join(self.methods))
-                raise Refusal(reasons.REQUEST_METHOD, {"seen": request.method[:16].decode("latin-1")})
-            return self.respond(request, correlation_id)
+            return respond()
         except Refusal as refusal:
             return answer_refusal(request, refusal, correlation_id)
         except Exception:
             self._log.failure("request.failed {correlation_id}", correlation_id=correlation_id)
             return answer_refusal(request, Refusal(reasons.SERVER_INTERNAL), correlation_id)
 
-    def respond(self, request: IRequest, correlation_id: str) -> bytes:
+    def _checked(self, request: IRequest, correlation_id: str) -> bytes | int:
+        ambiguous = ambiguity_of(request)
+        if ambiguous is not None:
+            raise ambiguous
+        if request.method not in self.methods:
+            request.setHeader(b"allow", b", ".join(self.methods))
+            raise Refusal(reasons.REQUEST_METHOD, {"seen": request.method[:16].decode("latin-1")})
+        return self.respond(request, correlation_id)
+
+    def respond(self, request: IRequest, correlation_id: str) -> bytes | int:
         """:raises Refusal: and the caller is told what its public face says."""
         raise NotImplementedError
 
@@ -92,11 +105,39 @@ class Token(Endpoint):
 
     methods = (b"POST",)
 
-    def respond(self, request: IRequest, correlation_id: str) -> bytes:
+    def respond(self, request: IRequest, correlation_id: str) -> bytes | int:
         call = TokenCall(correlation_id, peer_of(getattr(request, "transport", None)))
-        now = self.current.now()
+        if call.peer is not None:
+            found = call.peer.judgement_at(self.current.serving.judge, self.current.now())
+            if isinstance(found, Provisional):
+                self._wait(request, call, call.peer, found)
+                return NOT_DONE_YET
+            call.judgement = found
+        return self._answer(request, call)
+
+    def _wait(self, request: IRequest, call: TokenCall, peer: Peer, found: Provisional) -> None:
+        """Answer when it is known whether the certificate is revoked; not at all if the client gives up."""
+
+        def settle(failures: Failures) -> None:
+            call.judgement = peer.settled(self.current.serving.judge, self.current.now(), failures)
+            body = self.guarded(request, call.correlation_id, lambda: self._answer(request, call))
+            assert isinstance(body, bytes)  # nobody waits a second time
+            request.write(body)
+            request.finish()
+
+        waiting = self.current.serving.resolve(found.questions)
+        gone = request.notifyFinish()  # type: ignore[attr-defined]  # which IRequest forgot
+        gone.addErrback(lambda _: waiting.cancel())
+        waiting.addCallback(settle)
+        waiting.addErrback(self._gave_up, call)
+
+    def _gave_up(self, failure: Failure, call: TokenCall) -> None:
+        if failure.check(CancelledError) is None:
+            self._log.failure("request.failed {correlation_id}", failure, correlation_id=call.correlation_id)
+
+    def _answer(self, request: IRequest, call: TokenCall) -> bytes:
         try:
-            issued = self._issue(request, call, now)
+            issued = self._issue(request, call, self.current.now())
         except Refusal as refusal:
             self.current.audit("token.refused", call.refused_facts(refusal))
             raise
@@ -104,16 +145,13 @@ class Token(Endpoint):
         return answer(request, 200, issued.to_json())
 
     def _issue(self, request: IRequest, call: TokenCall, now: datetime) -> TokenIssued:
-        serving = self.current.serving
-        if call.peer is not None:
-            call.judgement = call.peer.judgement_at(serving.judge, now)
         content_type = request.getHeader(b"content-type")
         form = Form.from_body(
             _body(request), None if content_type is None else content_type.decode("latin-1")
         )
         call.client_id = form.get("client_id")
         has_authorization = request.getHeader(b"authorization") is not None
-        return serving.token_endpoint.answer(form, has_authorization, call.judgement, now)
+        return self.current.serving.token_endpoint.answer(form, has_authorization, call.judgement, now)
 
 
 def _body(request: IRequest) -> bytes:
@@ -132,7 +170,7 @@ class TokenCall:
     correlation_id: str
     peer: Peer | None
     client_id: str | None = None
-    judgement: Judgement | None = None
+    judgement: Settled | None = None
 
     def issued_facts(self, issued: TokenIssued) -> dict[str, Fact]:
         """The token is named by its jti, never told."""
@@ -168,7 +206,7 @@ class Routes(Resource):
     nothing: Endpoint
     children: dict[bytes, IResource] = attrs.field(factory=dict, init=False)
 
-    def render(self, request: IRequest) -> bytes:
+    def render(self, request: IRequest) -> bytes | int:
         return self.by_path.get(request.path, self.nothing).render(request)
 
 

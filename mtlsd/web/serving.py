@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import attrs
+from twisted.internet.defer import Deferred, succeed
 
 from mtlsd.errors import Fact
 from mtlsd.oauth.token_endpoint import TokenEndpoint
+from mtlsd.pki.revocation_check import Failures, Question
 from mtlsd.verdicts import Judge
+
+Resolve = Callable[[Sequence[Question]], Deferred[Failures]]
+"""Has questions about revocation answered, within a deadline; fires with why some got no answer."""
 
 
 @attrs.frozen
@@ -18,12 +23,14 @@ class Serving:
 
     :ivar metadata: the JSON document of RFC 8414.
     :ivar jwks: the JWK Set (RFC 7517) of the signing keys.
+    :ivar resolve: has answered what the judge leaves open.
     """
 
     judge: Judge
     token_endpoint: TokenEndpoint
     metadata: bytes
     jwks: bytes
+    resolve: Resolve = attrs.field(default=lambda questions: succeed({}))
 
 
 @attrs.define

@@ -137,7 +137,7 @@ class TestScopedTrust:
         presented = PresentedCertificate(good.leaf, good.chain, LISTENER, path=path)
         judgement = identity(judge(presented, self.world([PARTNERS]), NOW))
         assert judgement.clients == {"a": PKI}
-        assert judgement.by_chain_as_sent
+        assert judgement.standing.by_chain_as_sent
 
     def test_a_path_that_ends_in_no_anchor_gives_no_group(self) -> None:
         """Whatever a handshake calls a path: who vouches is decided by the anchors that are held here."""

@@ -16,7 +16,7 @@ from mtlsd import reasons
 from mtlsd.clients.client import Client
 from mtlsd.errors import Reason, Refusal
 from mtlsd.jose.signer import Signer
-from mtlsd.judge import Judgement, judge
+from mtlsd.judge import Provisional, Settled, judge
 from mtlsd.oauth.forms import Form
 from mtlsd.oauth.token_endpoint import TokenEndpoint, TokenIssued
 from mtlsd.oauth.tokens import AccessTokenIssuer
@@ -51,8 +51,10 @@ def endpoint(*clients: Client, lifetime: int = 300) -> TokenEndpoint:
     return TokenEndpoint(world.clients, tokens)
 
 
-def judged(presented: Presented, *clients: Client, now: datetime = NOW) -> Judgement:
-    return judge(offline(presented), snapshot(clients, group(PARTNERS, REAL.anchors)), now)
+def judged(presented: Presented, *clients: Client, now: datetime = NOW) -> Settled:
+    judgement = judge(offline(presented), snapshot(clients, group(PARTNERS, REAL.anchors)), now)
+    assert not isinstance(judgement, Provisional)
+    return judgement
 
 
 def form(**parameters: str) -> Form:

@@ -15,9 +15,10 @@ from OpenSSL import SSL, crypto
 
 from mtlsd.clients.client import Client
 from mtlsd.clients.index import ClientIndex, Registration
-from mtlsd.judge import Identity, ListenerTrust, Snapshot
+from mtlsd.judge import Judgement, ListenerTrust, NothingKnown, Snapshot, Standing, settle
 from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.path import AnchorGroup
+from mtlsd.pki.revocation_check import Failures
 from mtlsd.tls.context import ListenerTLS, build_context
 from mtlsd.tls.factory import ConnectionCreator
 from mtlsd.tls.failures import library_reasons
@@ -120,10 +121,15 @@ def _scalar(key: ec.EllipticCurvePrivateKey) -> bytes:
 class Forgetful:
     """A judge without memory; a base for those of the tests."""
 
+    version = 0
+
     def cached(
         self, listener: str, leaf_sha256: bytes, path_sha256s: tuple[bytes, ...], at: datetime, /
-    ) -> Identity | None:
+    ) -> Judgement | None:
         return None
+
+    def settle(self, standing: Standing, at: datetime, failures: Failures | None = None, /) -> Judgement:
+        return settle(standing, NothingKnown(), at, failures)
 
 
 @attrs.define

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from OpenSSL import SSL
 
-from mtlsd.judge import Identity, Judgement, PresentedCertificate
+from mtlsd.judge import Identity, Judgement, PresentedCertificate, Provisional
 from mtlsd.tls.failures import library_reasons
 from tests.pki import BAD, DNS, EMAIL, GOOD, IP, SUBJECT, URI, Presented
 from tests.unit.tls.memory import (
@@ -50,6 +50,7 @@ def outcome(judgement: Judgement | None) -> object:
     """The clients, or the reason."""
     if isinstance(judgement, Identity):
         return set(judgement.clients)
+    assert not isinstance(judgement, Provisional)
     return None if judgement is None else judgement.refusal.reason.code
 
 
