@@ -37,8 +37,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says.
 
-    :returns: 0; 1 for the unexpected; 64 usage; 69 a store or signer is unavailable; 77 permission, and an
-        explained certificate that is refused; 78 configuration.
+    :returns: 0; 1 for the unexpected; 64 usage; 69 a store, a signer or a port is unavailable;
+        77 permission, and an explained certificate that is refused; 78 configuration.
     """
     try:
         arguments = parser().parse_args(argv)

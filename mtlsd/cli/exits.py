@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ USAGE = 64
 UNAVAILABLE = 69
 NO_PERMISSION = 77
 CONFIGURATION = 78
+
+_NO_PLACE = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)  # where a listener was to be opened; another try may do
 
 
 @attrs.define
@@ -50,7 +53,8 @@ def explained() -> Iterator[Ended]:
     except PermissionError as error:
         ended.code = _told(f"{error.filename}: {error.strerror}", NO_PERMISSION)
     except OSError as error:
-        ended.code = _told(f"{error.filename or 'mtlsd'}: {error.strerror or error}", UNEXPECTED)
+        code = UNAVAILABLE if error.errno in _NO_PLACE else UNEXPECTED
+        ended.code = _told(f"{error.filename or 'mtlsd'}: {error.strerror or error}", code)
 
 
 def _told(what: object, code: int) -> int:

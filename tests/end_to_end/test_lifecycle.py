@@ -6,7 +6,7 @@ import signal
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,10 @@ from tests.end_to_end.clients import request_token as form
 from tests.end_to_end.daemon import BIN, MTLSD, Daemon, eventually, mtlsd, running
 from tests.end_to_end.setup import HOST, Setup, free_port, to_toml
 from tests.pki import DNS, Written
+
+RUN = (MTLSD, "run", "-c")
+TWISTD = (str(BIN / "twistd"), "-n", "--pidfile=", "mtlsd", "--config")
+TWIST = (str(BIN / "twist"), "mtlsd", "--config")
 
 
 @pytest.fixture
@@ -338,10 +342,10 @@ def test_the_drain_has_an_end(setup: Setup, billing: Written) -> None:
 # -- ways to start, and not to -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [("twistd", "-n", "--pidfile=", "mtlsd"), ("twist", "mtlsd")])
-def test_twisted_s_own_commands(setup: Setup, billing: Written, command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("command", [TWISTD, TWIST])
+def test_twisted_s_own_commands(setup: Setup, billing: Written, command: Sequence[str]) -> None:
     """They start the same service. Once it has stopped they end by the signal that they got."""
-    with running(setup, [str(BIN / command[0]), *command[1:], "--config"], -signal.SIGTERM) as daemon:
+    with running(setup, command, -signal.SIGTERM) as daemon:
         assert python(setup.url(), setup.ca_file, billing, form("billing")).status == 200
         assert daemon.event("token.issued")["client_id"] == "billing"
         setup.document["tokens"] = {"access_token_seconds": 77}
@@ -371,9 +375,9 @@ def test_the_audit_log_in_a_file(setup: Setup, billing: Written) -> None:
         daemon.process.kill()
 
 
-def ended(setup: Setup) -> tuple[int, str]:
+def ended(setup: Setup, command: Sequence[str] = RUN) -> tuple[int, str]:
     """How a daemon ends that cannot start, and what it says."""
-    daemon = Daemon(setup)
+    daemon = Daemon(setup, command)
     try:
         code = daemon.wait()
     finally:
@@ -383,12 +387,13 @@ def ended(setup: Setup) -> tuple[int, str]:
     return code, daemon.stderr
 
 
-def test_mistakes_in_the_configuration(setup: Setup) -> None:
+@pytest.mark.parametrize("command", [RUN, TWISTD, TWIST])
+def test_mistakes_in_the_configuration(setup: Setup, command: Sequence[str]) -> None:
     """All of them at once, with their places."""
     setup.add_listener("other", "maybe")
     setup.listener("mtls")["certificate"] = "nowhere.pem"
     setup.document["tokens"] = {"access_token_seconds": "300"}
-    code, said = ended(setup)
+    code, said = ended(setup, command)
     assert code == 78
     for place in (
         "listener.mtls.certificate",
@@ -433,11 +438,12 @@ def test_signing_keys_that_others_can_read(setup: Setup) -> None:
     assert str(setup.directory / "keys") in said
 
 
-def test_a_port_in_use(setup: Setup) -> None:
+@pytest.mark.parametrize("command", [RUN, TWISTD, TWIST])
+def test_a_port_in_use(setup: Setup, command: Sequence[str]) -> None:
     with socket.socket() as other:
         occupy(other, setup.ports["mtls"])
-        code, said = ended(setup)
-    assert code == 1
+        code, said = ended(setup, command)
+    assert code == 69
     assert str(setup.ports["mtls"]) in said
     assert "in use" in said
 

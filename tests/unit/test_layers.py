@@ -48,8 +48,8 @@ def test_upwards_and_into_itself_is_right(checker: ModuleType, tmp_path: Path) -
         tls__peer="from mtlsd import __version__\nfrom mtlsd.pki import dn\nimport time\n",
         web__token="from mtlsd.tls.peer import Peer\nopen('x')\n",
         service="import mtlsd.web.token\nfrom twisted.internet import defer\n",
-        cli__run="from mtlsd import service, tap\n",
-        tap="from mtlsd.service import make\n",
+        cli__run="from mtlsd import service\n",
+        tap="from mtlsd.service import make\nfrom mtlsd.cli import run\n",
     )
     assert checker.mistakes(root) == []
 
