@@ -17,7 +17,7 @@ from mtlsd.judge import (
     settle,
     stand,
 )
-from mtlsd.pki.revocation_check import Failures
+from mtlsd.pki.revocation_check import NOT_ASKED, Failures
 
 _Key = tuple[str, bytes, tuple[bytes, ...], bool]
 
@@ -71,7 +71,7 @@ class Judge:
             self._known[key] = known
         return self._settle_remembered(known, now)
 
-    def settle(self, standing: Standing, now: datetime, failures: Failures | None = None) -> Judgement:
+    def settle(self, standing: Standing, now: datetime, failures: Failures = NOT_ASKED) -> Judgement:
         """What the certificate proves at this moment; see :func:`mtlsd.judge.settle`.
 
         :param standing: that this judge has found, and that has not run out.
@@ -100,7 +100,7 @@ class Judge:
 
     def _settle_remembered(self, known: _Remembered, now: datetime) -> Judgement:
         version = self.version
-        if known.identity is not None and known.version == version and now <= known.identity.valid_until:
+        if known.identity is not None and known.version == version and now <= known.identity.good_until:
             return known.identity
         judgement = self.settle(known.standing, now)
         known.identity = judgement if isinstance(judgement, Identity) else None

@@ -27,6 +27,7 @@ from mtlsd.judge import (
     settle,
 )
 from mtlsd.ops.audit import utc_now
+from mtlsd.pki.revocation_check import QuestionKey
 from mtlsd.service.assembly import snapshot
 
 _MARKS = {"passed": ("ok", "32"), "failed": ("REFUSED", "31"), "noted": ("note", "33")}
@@ -59,8 +60,10 @@ def _explain(arguments: argparse.Namespace) -> int:
         )
     presented = PresentedCertificate(chain[0].der, tuple(own.der for own in chain[1:]), listener, "offline")
     judgement = judge(presented, judged_by, utc_now())
-    if isinstance(judgement, Provisional):  # nobody is asked here
-        judgement = settle(judgement.standing, judged_by.revocation, utc_now(), {})
+    failures: dict[QuestionKey, str] = {}
+    while isinstance(judgement, Provisional):  # nobody is asked here
+        failures |= {question.key: "not asked" for question in judgement.questions}
+        judgement = settle(judgement.standing, judged_by.revocation, utc_now(), failures)
     refusal = _refusal(judgement, arguments.client_id, judged_by)
     if arguments.json:
         print_json(_document(judgement, refusal, listener))

@@ -20,17 +20,26 @@ from mtlsd.judge.values import (
     Standing,
     Vouching,
 )
-from mtlsd.pki.revocation_check import Failures, Finding, Known, Question, check_revocation, facts_of, shown
+from mtlsd.pki.revocation_check import (
+    NOT_ASKED,
+    Failures,
+    Finding,
+    Known,
+    Question,
+    check_revocation,
+    facts_of,
+    shown,
+)
 
 
-def settle(standing: Standing, known: Known, now: datetime, failures: Failures | None = None) -> Judgement:
+def settle(standing: Standing, known: Known, now: datetime, failures: Failures = NOT_ASKED) -> Judgement:
     """Turn what a certificate proves by itself into a judgement for this moment.
 
     Whatever group says that a certificate of its path is revoked: the certificate is refused, for all its
     clients. Where a group cannot tell, its clients are refused or not as its policy says.
 
-    :param failures: None where the questions can still be asked; see
-        :func:`mtlsd.pki.revocation_check.check_revocation`. With it the answer is never provisional.
+    :param failures: the questions that were asked in vain; see
+        :func:`mtlsd.pki.revocation_check.check_revocation`.
     """
     return _Settling(standing, known, now, failures).judgement()
 
@@ -42,11 +51,12 @@ class _Settling:
     standing: Standing
     known: Known
     now: datetime
-    failures: Failures | None
+    failures: Failures
     trace: list[Check] = attrs.field(init=False)
     until: datetime = attrs.field(init=False)
     clients: dict[str, AuthMethod] = attrs.field(factory=dict, init=False)
     questions: list[Question] = attrs.field(factory=list, init=False)
+    unchecked: list[str] = attrs.field(factory=list, init=False)
     unknown: Refusal | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -64,7 +74,14 @@ class _Settling:
             self.clients[self.standing.pinned] = SELF_SIGNED
         if not self.clients and self.unknown is not None:
             return self._refused(self.unknown)
-        return Identity(self.standing, self.clients, self.standing.groups, self.until, tuple(self.trace))
+        return Identity(
+            self.standing,
+            self.clients,
+            self.standing.groups,
+            self.until,
+            tuple(self.trace),
+            tuple(self.unchecked),
+        )
 
     def _look_at(self, vouching: Vouching) -> Refusal | None:
         """What the group's sources say about its path; a refusal where it is revoked."""
@@ -97,6 +114,7 @@ class _Settling:
         if policy == "allow":
             self._note("noted", vouching.group.name, [*said, "allowed, since on_unknown is allow"])
             self._admit(vouching)
+            self.unchecked.append(vouching.group.name)
             # nobody keeps in memory that something could not be told
             self.until = min(self.until, self.now)
         else:

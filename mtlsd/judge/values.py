@@ -93,18 +93,25 @@ class Identity:
     """What the certificate proves: the clients that it belongs to, and how each of them registered.
 
     :ivar groups: the anchor groups that vouch for the certificate.
-    :ivar valid_until: the first notAfter of the path, or the end of what is known about revocation.
+    :ivar good_until: when to look again: the end of what is known about revocation, or the certificate's.
+    :ivar unchecked: the groups of whose sources none could tell, and whose policy allows that.
     """
 
     standing: Standing = attrs.field(repr=False)
     clients: Mapping[str, AuthMethod]
     groups: tuple[str, ...]
-    valid_until: datetime
+    good_until: datetime
     trace: Trace
+    unchecked: tuple[str, ...] = ()
 
     @property
     def certificate(self) -> Certificate:
         return self.standing.certificate
+
+    @property
+    def valid_until(self) -> datetime:
+        """The first notAfter of the path: nothing that is issued for the certificate outlives it."""
+        return self.standing.valid_until
 
     @property
     def facts(self) -> Mapping[str, Fact]:

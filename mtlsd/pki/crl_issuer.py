@@ -82,7 +82,7 @@ def check_currency(described: CertificateList, now: datetime, grace: timedelta =
     """:raises CrlRefused: crl.not_yet_valid or crl.expired"""
     if now < described.this_update:
         raise CrlRefused("crl.not_yet_valid", f"thisUpdate {described.this_update.isoformat()}")
-    if now > described.next_update + grace:
+    if now - grace > described.next_update:  # which may be the end of the calendar
         raise CrlRefused("crl.expired", f"nextUpdate {described.next_update.isoformat()}")
 
 

@@ -77,7 +77,7 @@ class CrlTable:
             described = delta.described
             if number is None or described.number is None or described.base_number is None:
                 continue
-            current = described.this_update <= now <= described.next_update + grace
+            current = described.this_update <= now and now - grace <= described.next_update
             if current and described.base_number <= number < described.number:
                 return delta
         return None

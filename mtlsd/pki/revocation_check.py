@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 import attrs
@@ -67,6 +68,9 @@ class Known(Protocol):
 Failures = Mapping[QuestionKey, str]
 """For each question that was asked and got no answer: why."""
 
+NOT_ASKED: Failures = MappingProxyType({})
+"""Before anybody has been asked."""
+
 
 @attrs.frozen
 class Finding:
@@ -87,13 +91,13 @@ class Finding:
 
 
 def check_revocation(
-    path: Path, group: AnchorGroup, known: Known, now: datetime, failures: Failures | None = None
+    path: Path, group: AnchorGroup, known: Known, now: datetime, failures: Failures = NOT_ASKED
 ) -> Finding:
     """Check every certificate of the path but its anchor (R38, R40).
 
     :param group: with a revocation policy.
-    :param failures: None before anybody has been asked. Afterwards every question that is still open counts
-        as answered with `unknown`, and this says why.
+    :param failures: the questions that were asked in vain. They are not asked again: the next source is, and
+        where there is none, nobody can tell.
     """
     assert group.revocation is not None
     check = _Check(group.name, group.revocation, known, now, failures)
@@ -116,7 +120,7 @@ class _Check:
     policy: RevocationPolicy
     known: Known
     now: datetime
-    failures: Failures | None
+    failures: Failures
 
     def certificate(self, path: Path, position: int) -> Finding:
         said = [self._ask(source, path, position) for source in self.policy.order]
@@ -147,8 +151,10 @@ class _Check:
         if revoked is not None:
             return Finding("revoked", (revoked,), certificate, until=self._fresh_until(revoked))
         whys = tuple(own.why for own in said if own.why)
-        questions = tuple(own.question for own in said if own.question is not None)
-        return Finding("awaited" if questions else "unknown", (), certificate, whys, questions)
+        question = next((own.question for own in said if own.question is not None), None)
+        if question is not None:
+            return Finding("awaited", (), certificate, whys, (question,))
+        return Finding("unknown", (), certificate, whys)
 
     def _ask(self, source: Source, path: Path, position: int) -> _Said:
         return self._crl(path, position) if source == "crl" else self._ocsp(path, position)
@@ -174,11 +180,10 @@ class _Check:
         return self._open("ocsp", path, position, "ocsp.none: no responder has been asked")
 
     def _open(self, source: Source, path: Path, position: int, why: str) -> _Said:
-        """A question, unless it has been asked already."""
+        """A question, unless it has been asked in vain."""
         question = Question(source, self.group, path, position)
-        if self.failures is None:
-            return _Said(question=question)
-        return _Said(why=self.failures.get(question.key, why))
+        failure = self.failures.get(question.key)
+        return _Said(question=question, why=why) if failure is None else _Said(why=failure)
 
     def _fresh_until(self, answer: Answer) -> datetime:
         """The end of an answer's life under this policy."""

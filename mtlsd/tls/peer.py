@@ -12,7 +12,7 @@ from mtlsd import reasons
 from mtlsd.errors import Refusal
 from mtlsd.judge import Identity, Judgement, PresentedCertificate, Provisional, Refused, Standing
 from mtlsd.pki.certificate import Certificate
-from mtlsd.pki.revocation_check import Failures
+from mtlsd.pki.revocation_check import NOT_ASKED, Failures
 from mtlsd.tls import alerts
 
 _VERSIONS = {TLS1_2_VERSION: "TLSv1.2", TLS1_3_VERSION: "TLSv1.3"}
@@ -30,7 +30,7 @@ class Judging(Protocol):
         self, listener: str, leaf_sha256: bytes, path_sha256s: tuple[bytes, ...], now: datetime, /
     ) -> Judgement | None: ...
 
-    def settle(self, standing: Standing, now: datetime, failures: Failures | None = None, /) -> Judgement: ...
+    def settle(self, standing: Standing, now: datetime, failures: Failures = NOT_ASKED, /) -> Judgement: ...
 
 
 class NotProvenError(Exception):
@@ -151,8 +151,8 @@ class Peer:
         if current is None or self._is_final(current):
             return current
         fresh = self._is_by(judge) and self._version == judge.version
-        if not (fresh and isinstance(current, Identity) and now <= current.valid_until):
-            self._judgement = self._again(current, judge, now, None)
+        if not (fresh and isinstance(current, Identity) and now <= current.good_until):
+            self._judgement = self._again(current, judge, now, NOT_ASKED)
         return self._judgement
 
     def settled(self, judge: Judging, now: datetime, failures: Failures) -> Identity | Refused | None:
@@ -175,15 +175,13 @@ class Peer:
     def _is_by(self, judge: Judging) -> bool:
         return self._judged_by is not None and self._judged_by() is judge
 
-    def _again(
-        self, current: Judgement, judge: Judging, now: datetime, failures: Failures | None
-    ) -> Judgement:
+    def _again(self, current: Judgement, judge: Judging, now: datetime, failures: Failures) -> Judgement:
         standing, self._version = current.standing, judge.version
         if standing is not None and self._is_by(judge) and now <= standing.valid_until:
             return judge.settle(standing, now, failures)
         self._judged_by = weakref.ref(judge)
         judgement = judge.judge(self._presented(current), now)
-        if failures is not None and isinstance(judgement, Provisional):
+        if failures and isinstance(judgement, Provisional):
             return judge.settle(judgement.standing, now, failures)
         return judgement
 

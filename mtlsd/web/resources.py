@@ -19,7 +19,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from mtlsd import reasons
 from mtlsd.errors import Fact, Refusal
-from mtlsd.judge import Provisional, Settled
+from mtlsd.judge import Identity, Provisional, Settled
 from mtlsd.oauth.forms import Form
 from mtlsd.oauth.token_endpoint import TokenIssued
 from mtlsd.pki.revocation_check import Failures
@@ -174,8 +174,10 @@ class TokenCall:
 
     def issued_facts(self, issued: TokenIssued) -> dict[str, Fact]:
         """The token is named by its jti, never told."""
+        unchecked = self.judgement.unchecked if isinstance(self.judgement, Identity) else ()
         return {
             **self._facts(),
+            **({"revocation_unchecked": unchecked} if unchecked else {}),
             "jti": issued.token.jti,
             "scope": issued.grant.scope,
             "audience": issued.token.audience,

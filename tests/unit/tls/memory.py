@@ -18,7 +18,7 @@ from mtlsd.clients.index import ClientIndex, Registration
 from mtlsd.judge import Judgement, ListenerTrust, NothingKnown, Snapshot, Standing, settle
 from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.path import AnchorGroup
-from mtlsd.pki.revocation_check import Failures
+from mtlsd.pki.revocation_check import NOT_ASKED, Failures
 from mtlsd.tls.context import ListenerTLS, build_context
 from mtlsd.tls.factory import ConnectionCreator
 from mtlsd.tls.failures import library_reasons
@@ -128,7 +128,7 @@ class Forgetful:
     ) -> Judgement | None:
         return None
 
-    def settle(self, standing: Standing, at: datetime, failures: Failures | None = None, /) -> Judgement:
+    def settle(self, standing: Standing, at: datetime, failures: Failures = NOT_ASKED, /) -> Judgement:
         return settle(standing, NothingKnown(), at, failures)
 
 
