@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from errno import EADDRNOTAVAIL
 from typing import Any, Self
@@ -101,8 +101,16 @@ class Listening:
         """Where it listens."""
         return self._port.getHost()
 
+    def has_endpoint_of(self, prepared: Prepared) -> bool:
+        return self.listener.endpoint == prepared.listener.endpoint
+
     def swap(self, prepared: Prepared) -> None:
-        """Serve new connections by `prepared`; open ones keep their context and get the new resources."""
+        """Serve new connections by `prepared`; open ones keep their context and get the new resources.
+
+        It may have another name. The endpoint is the same: whoever asks for this has seen to it.
+        """
+        if prepared.name != self.listener.name:
+            self._tls.rename(self._creator, prepared.name)
         self.listener = prepared.listener
         self._creator.swap(prepared.context, prepared.judge)
         self._channels.resource = prepared.routes
@@ -117,6 +125,21 @@ class Listening:
         await drained
         if deadline.active():
             deadline.cancel()
+
+
+def kept_open(listening: Mapping[str, Listening], prepared: Sequence[Prepared]) -> dict[str, Listening]:
+    """Those whose ports stay open, by their new names: where somebody listens at the same endpoint.
+
+    Of several such endpoints, as `tcp:0` may be, it is rather that of the same name.
+    """
+    left, kept = dict(listening), dict[str, Listening]()
+    for by_name in (True, False):
+        for one in prepared:
+            names = (one.name,) if by_name else tuple(left)
+            same = [name for name in names if name in left and left[name].has_endpoint_of(one)]
+            if same and one.name not in kept:
+                kept[one.name] = left.pop(same[0])
+    return kept
 
 
 def _lengthen_queue(port: IListeningPort) -> None:

@@ -23,7 +23,7 @@ from mtlsd.jose.keyring import Keyring
 from mtlsd.keys.files import KEYRING, algorithm_mistake, load_or_create
 from mtlsd.ops.audit import AuditLog, utc_now
 from mtlsd.service import assembly
-from mtlsd.service.listening import Listening, Prepared
+from mtlsd.service.listening import Listening, Prepared, kept_open
 from mtlsd.stores.interfaces import ClientStore, StoreError
 from mtlsd.stores.sqlite import open_store
 from mtlsd.stores.workers import ThreadWorker
@@ -179,8 +179,9 @@ class Server:
         try:
             serving, seen = await _built(config, store)
             prepared = _prepared(config, self._current, serving)
+            kept = kept_open(self.listening, prepared)
             for one in prepared:
-                if not self._stays(one):
+                if one.name not in kept:
                     fresh[one.name] = await Listening.open(one, self._current, self._reactor)
         except BaseException:
             await _closed(fresh.values(), 0, self._reactor)
@@ -189,24 +190,26 @@ class Server:
             raise
         old_store, self._store, self._seen = self._store, store, seen
         self._current.serving = serving
-        self._swap(config, prepared, fresh)
+        self._swap(config, prepared, kept, fresh)
         if not same_store:
             await old_store.close()
 
-    def _stays(self, prepared: Prepared) -> bool:
-        """Whether the listener's port stays open: its name and its endpoint are the same."""
-        old = self.listening.get(prepared.name)
-        return old is not None and old.listener.endpoint == prepared.listener.endpoint
+    def _swap(
+        self,
+        config: Config,
+        prepared: Sequence[Prepared],
+        kept: Mapping[str, Listening],
+        fresh: Mapping[str, Listening],
+    ) -> None:
+        """Nothing in here can fail.
 
-    def _swap(self, config: Config, prepared: Sequence[Prepared], fresh: Mapping[str, Listening]) -> None:
-        """Nothing in here can fail."""
-        gone = [old for name, old in self.listening.items() if name in fresh]
-        names = {one.name for one in prepared}
-        gone += [old for name, old in self.listening.items() if name not in names]
+        :param kept: by their new names, those whose ports stay open.
+        """
+        gone = [old for old in self.listening.values() if old not in kept.values()]
         for one in prepared:
-            if one.name not in fresh:
-                self.listening[one.name].swap(one)
-        self.listening = {one.name: fresh.get(one.name) or self.listening[one.name] for one in prepared}
+            if one.name in kept:
+                kept[one.name].swap(one)
+        self.listening = {one.name: kept.get(one.name) or fresh[one.name] for one in prepared}
         self.config = config
         for old in gone:
             closing = Deferred.fromCoroutine(old.close(config.drain_seconds, self._reactor))

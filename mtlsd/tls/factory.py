@@ -141,6 +141,18 @@ class TLSServerFactory(TLSMemoryBIOFactory):
             super().unregisterProtocol(p)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
             self.open.closed(p.source)
 
+    def rename(self, creator: ConnectionCreator, listener: str) -> None:
+        """Let the listener have another name, on its open connections too.
+
+        Their next request is then judged by what the new name trusts, since the old name is nobody's now, or
+        another listener's.
+        """
+        creator.listener = listener
+        for protocol in self.protocols:
+            peer = peer_of(protocol)
+            if peer is not None:
+                peer.listener = listener
+
     def connection_lost(self, peer: Peer, reason: Failure) -> None:
         """Say why a handshake failed, if it did and somebody wants to know."""
         refusal = classify(reason, peer)

@@ -97,6 +97,39 @@ def test_a_request_under_way_is_finished_by_a_listener_that_moves(setup: Setup, 
         assert open_one.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
+def test_a_listener_is_renamed(setup: Setup, billing: Written) -> None:
+    """Its port stays open, and so do connections, which are judged by the new name's trust from then on."""
+    with running(setup) as daemon, Session(setup.url(), setup.ca_file, billing) as session:
+        assert session.post(form("billing")).status == 200
+        kept = session.socket
+        setup.listener("mtls")["name"] = "renamed"
+        event = daemon.reload()
+        assert event["event"] == "reload.done"
+        assert any(place.startswith("renamed ") for place in event["listeners"])
+        mark = daemon.mark()
+        assert session.post(form("billing")).status == 200
+        assert session.socket is kept
+        assert daemon.event("token.issued", mark)["listener"] == "renamed"
+        mark = daemon.mark()
+        assert python(setup.url(), setup.ca_file, billing, form("billing")).status == 200
+        assert daemon.event("token.issued", mark)["listener"] == "renamed"
+
+
+def test_two_listeners_swap_their_endpoints(setup: Setup, billing: Written) -> None:
+    """A certificate that only one of them trusts gets tokens at that one alone, on open connections too."""
+    setup.add_anchors("strangers", setup.pki.anchors[1])
+    setup.add_listener("other", "required", trust_anchors=["strangers"], refuse_in="response")
+    setup.listener("mtls")["trust_anchors"] = ["partners"]
+    with running(setup) as daemon, Session(setup.url(), setup.ca_file, billing) as session:
+        assert session.post(form("billing")).status == 200
+        mtls, other = setup.listener("mtls"), setup.listener("other")
+        mtls["endpoint"], other["endpoint"] = other["endpoint"], mtls["endpoint"]
+        assert daemon.reload()["event"] == "reload.done"
+        assert session.post(form("billing")).status == 401
+        assert python(setup.url("other"), setup.ca_file, billing, form("billing")).status == 200
+        assert python(setup.url("mtls"), setup.ca_file, billing, form("billing")).status == 401
+
+
 def test_a_client_that_leaves_is_refused_on_its_open_connection(setup: Setup, billing: Written) -> None:
     file = add_beside(setup, "brief", "brief.example")
     brief = setup.leaf("brief", x509.DNSName("brief.example"))
