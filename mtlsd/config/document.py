@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import attrs
 
 from mtlsd.config.model import ClientCertificate, RefuseIn, Served, SigningAlgorithm
+from mtlsd.pki.revocation import OnUnknown, Source
 
 
 @attrs.frozen
@@ -58,12 +59,27 @@ class ListenerTable:
 
 
 @attrs.frozen
+class RevocationTable:
+    """`revocation` of `[[trust_anchors]]`"""
+
+    crl: tuple[str, ...] = ()
+    ocsp: str | None = None
+    ocsp_responders: tuple[str, ...] = ()
+    order: tuple[Source, ...] | None = None
+    on_unknown: OnUnknown = "refuse"
+    require_nonce: bool = False
+    max_age_hours: Annotated[int, Between(1, 8760)] = 168
+    grace_minutes: Annotated[int, Between(0, 43_200)] = 0
+
+
+@attrs.frozen
 class TrustAnchorsTable:
     """`[[trust_anchors]]`"""
 
     name: str
     certificates: tuple[str, ...]
     intermediates: tuple[str, ...] = ()
+    revocation: RevocationTable | None = None
 
 
 @attrs.frozen
@@ -91,6 +107,16 @@ class AuditTable:
 
 
 @attrs.frozen
+class FetchTable:
+    """`[fetch]`"""
+
+    allow: tuple[str, ...] = ()
+    trusted_certificates: tuple[str, ...] = ()
+    cache: str = "cache/"
+    wait_seconds: Annotated[int, Between(1, 60)] = 5
+
+
+@attrs.frozen
 class TopTable:
     """The keys above the first table."""
 
@@ -110,5 +136,5 @@ ARRAYS: Mapping[str, type[Any]] = MappingProxyType(
     {"listener": ListenerTable, "trust_anchors": TrustAnchorsTable, "client": CertificateKeys}
 )
 TABLES: Mapping[str, type[Any]] = MappingProxyType(
-    {"tokens": TokensTable, "store": StoreTable, "audit": AuditTable}
+    {"tokens": TokensTable, "store": StoreTable, "audit": AuditTable, "fetch": FetchTable}
 )

@@ -19,31 +19,44 @@ from mtlsd.config.checks import (
     check_trust,
 )
 from mtlsd.config.endpoints import CheckEndpoint, check_plugin
+from mtlsd.config.fetching import load_fetch
 from mtlsd.config.listeners import Surroundings, load_listener
-from mtlsd.config.model import Config, Listener, Loaded, Tokens
+from mtlsd.config.lists import READ_AT_ONCE
+from mtlsd.config.model import Config, Fetch, Listener, Loaded, Tokens
 from mtlsd.config.notes import Notes
-from mtlsd.config.outputs import audit_file, signing_keys, store_file
+from mtlsd.config.outputs import audit_file, directory_of, store_file
 from mtlsd.config.read import Document, read_document
 from mtlsd.config.registrations import load_registration
+from mtlsd.config.revocation import Sources, check_revocation, with_revocation
 from mtlsd.config.text import check_names, shown
 from mtlsd.config.urls import check_url
 from mtlsd.errors import ConfigError
+from mtlsd.fetch.addresses import AddressRules
 from mtlsd.pki.path import AnchorGroup
 from mtlsd.pki.printable import printable
 
 
-def load(path: Path, now: datetime, check_endpoint: CheckEndpoint = check_plugin) -> Loaded:
+def load(
+    path: Path,
+    now: datetime,
+    check_endpoint: CheckEndpoint = check_plugin,
+    largest_list: int = READ_AT_ONCE,
+) -> Loaded:
     """Read a configuration file and everything that it names.
 
     :param now: aware; certificates are checked for it.
     :param check_endpoint: raises ValueError for a kind of endpoint that there is not.
+    :param largest_list: how large a file with a revocation list may be, in bytes, to be read and verified
+        here. The daemon does that itself, without keeping anybody waiting.
     :raises ConfigError: with every mistake and every warning, in the order of the file.
     """
     # A daemon may change its directory before it reloads
     path = path.absolute()
     notes = Notes(printable(path.name))
     document = read_document(path, notes)
-    config = None if document is None else _Loader(document, path, now, check_endpoint, notes).config()
+    if document is None:
+        raise ConfigError(tuple(notes.found))
+    config = _Loader(document, path, now, check_endpoint, largest_list, notes).config()
     if config is None or notes.fatal:
         raise ConfigError(tuple(notes.found))
     return Loaded(config, tuple(notes.found))
@@ -55,12 +68,14 @@ class _Loader:
     path: Path
     now: datetime
     check_endpoint: CheckEndpoint
+    largest_list: int
     notes: Notes
 
     def config(self) -> Config | None:
         """The configuration; None, or one not to be used, when there are fatal notes."""
         issuer = self._issuer()
-        groups = load_groups(self.document.trust_anchors, self.path.parent, self.now)
+        fetch = load_fetch(self.document.fetch, self.path.parent, self.now, self.notes.at("fetch"))
+        groups = self._groups(fetch)
         listeners = self._listeners(issuer, groups)
         check_groups_of_clients(self.document.clients, groups)
         clients = self._clients()
@@ -79,6 +94,7 @@ class _Loader:
             tokens=outputs.tokens,
             store=outputs.store,
             audit=outputs.audit,
+            fetch=fetch,
         )
 
     def _issuer(self) -> str:
@@ -93,6 +109,13 @@ class _Loader:
             self.notes.add("issuer", f"{shown(issuer)} {error}", remedy)
             return ""
         return issuer
+
+    def _groups(self, fetch: Fetch) -> Mapping[str, AnchorGroup]:
+        entries = self.document.trust_anchors
+        around = Sources(self.path.parent, self.now, AddressRules.allowing(fetch.allow), self.largest_list)
+        groups = load_groups(entries, self.path.parent, self.now)
+        checked = (with_revocation(groups[entry.table.name], entry, around) for entry in entries)
+        return groups | {group.name: group for group in checked}
 
     def _listeners(self, issuer: str, groups: Mapping[str, AnchorGroup]) -> list[tuple[Listener, Notes]]:
         entries = self.document.listeners
@@ -135,6 +158,7 @@ class _Loader:
         served = [listener for listener, _ in listeners]
         homes = [(groups[entry.table.name], entry.notes) for entry in self.document.trust_anchors]
         check_served(served, issuer, self.notes)
+        check_revocation(homes)
         check_trust(listeners, homes, any(known.registration.client.pins for known in clients))
         check_reachable(clients, served)
 
@@ -145,7 +169,7 @@ class _Loader:
             notes.add("audience", "is empty", "Name the resource server, or remove it to take the issuer.")
         tokens = Tokens(
             access_token_seconds=document.tokens.access_token_seconds,
-            signing_keys=signing_keys(document.tokens.signing_keys, directory, notes),
+            signing_keys=directory_of("signing_keys", document.tokens.signing_keys, directory, notes),
             signing_algorithm=document.tokens.signing_algorithm,
             audience=document.tokens.audience or issuer,
         )

@@ -107,6 +107,22 @@ class Tokens:
 
 
 @attrs.frozen
+class Fetch:
+    """What mtlsd fetches from outside: revocation lists, answers of OCSP responders, key sets of clients.
+
+    :ivar allow: networks, addresses and hosts that may be reached though they are not public.
+    :ivar trusted_certificates: roots for https beside the system's.
+    :ivar cache: the directory of what was fetched last.
+    :ivar wait_seconds: how long a request waits for the first answer about its certificate.
+    """
+
+    allow: tuple[str, ...]
+    trusted_certificates: tuple[Certificate, ...]
+    cache: Path
+    wait_seconds: int
+
+
+@attrs.frozen
 class Config:
     """The whole configuration.
 
@@ -123,6 +139,7 @@ class Config:
     tokens: Tokens
     store: Path
     audit: Path | None
+    fetch: Fetch
     drain_seconds: int
     registrations: tuple[Registration, ...]
 

@@ -1,4 +1,4 @@
-"""Where mtlsd writes: the store, the signing keys and the audit log. Nothing is made here."""
+"""Where mtlsd writes: the store, the signing keys, the cache and the audit log. Nothing is made here."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def audit_file(name: str, directory: Path, notes: Notes) -> Path | None:
     return None if name == STANDARD_OUTPUT else _file("file", name, directory, notes)
 
 
-def signing_keys(name: str, directory: Path, notes: Notes) -> Path:
-    """The directory of the signing keys, which mtlsd makes when it is not there."""
+def directory_of(key: str, name: str, directory: Path, notes: Notes) -> Path:
+    """A directory of mtlsd's own, which it makes when it is not there: `signing_keys`, `cache`."""
     path = directory / name
     if _is(path, Path.exists) and not _is(path, Path.is_dir):
-        notes.add("signing_keys", f"{shown(name)} is no directory", "Name a directory; mtlsd makes it.")
+        notes.add(key, f"{shown(name)} is no directory", "Name a directory; mtlsd makes it.")
     elif not _is(path.parent, Path.is_dir):
-        notes.add("signing_keys", f"{shown(name)} stands in no directory", "Make the directory above it.")
+        notes.add(key, f"{shown(name)} stands in no directory", "Make the directory above it.")
     return path
 
 

@@ -14,6 +14,7 @@ from mtlsd.config.document import (
     TABLES,
     AuditTable,
     CertificateKeys,
+    FetchTable,
     ListenerTable,
     StoreTable,
     TokensTable,
@@ -63,6 +64,7 @@ class Document:
     tokens: TokensTable
     store: StoreTable
     audit: AuditTable
+    fetch: FetchTable
     listeners: tuple[Entry[ListenerTable], ...]
     trust_anchors: tuple[Entry[TrustAnchorsTable], ...]
     clients: tuple[ClientEntry, ...]
@@ -82,6 +84,7 @@ def read_document(path: Path, notes: Notes) -> Document | None:
         tokens=_table(raw, "tokens", TokensTable, notes),
         store=_table(raw, "store", StoreTable, notes),
         audit=_table(raw, "audit", AuditTable, notes),
+        fetch=_table(raw, "fetch", FetchTable, notes),
         listeners=tuple(_array(raw, "listener", ListenerTable, notes)),
         trust_anchors=tuple(_array(raw, "trust_anchors", TrustAnchorsTable, notes)),
         clients=tuple(clients),

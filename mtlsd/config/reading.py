@@ -20,31 +20,34 @@ class Unreadable(Exception):
     remedy: str
 
 
-def read_file(path: Path, *, regular: bool = True) -> tuple[bytes, os.stat_result]:
+def read_file(
+    path: Path, *, regular: bool = True, largest: int = LARGEST_FILE
+) -> tuple[bytes, os.stat_result]:
     """The file's content, and whose it is.
 
     :param regular: refuse pipes and devices, which could hold up the whole daemon.
+    :param largest: how many bytes it may have.
     :raises Unreadable: saying why not.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_NONBLOCK if regular else 0))
         try:
             status = os.fstat(descriptor)
-            content = _read(descriptor, status, regular)
+            content = _read(descriptor, status, regular, largest)
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:
         raise _unreadable(error) from error
-    if len(content) > LARGEST_FILE:
-        raise Unreadable(f"is larger than {LARGEST_FILE} bytes", "Name another file.")
+    if len(content) > largest:
+        raise Unreadable(f"is larger than {largest} bytes", "Name another file.")
     return content, status
 
 
-def _read(descriptor: int, status: os.stat_result, regular: bool) -> bytes:
+def _read(descriptor: int, status: os.stat_result, regular: bool, largest: int) -> bytes:
     if stat.S_ISDIR(status.st_mode) or (regular and not stat.S_ISREG(status.st_mode)):
         raise Unreadable("is not a regular file", "Name a file.")
     with open(descriptor, "rb", closefd=False) as file:
-        return file.read(LARGEST_FILE + 1)
+        return file.read(largest + 1)
 
 
 def _unreadable(error: OSError | ValueError) -> Unreadable:

@@ -28,12 +28,6 @@ from mtlsd.config.text import key_path, shown, suggestion
 T = TypeVar("T")
 Path = tuple[str | int, ...]
 
-# Keys of mtlsd's plan which this release does not have. Nobody may believe that they do something.
-_NOT_YET: Mapping[str, str] = {
-    "revocation": "This release does not check revocation at all. Remove the key, use short-lived "
-    "certificates, and disable a client whose key is lost.",
-}
-
 
 class _Unfit(Exception):
     """A value does not fit its key."""
@@ -71,7 +65,7 @@ def structure(table: Mapping[str, Any], cls: type[T], notes: Notes, *, also: Ite
 def unknown_key(name: str, known: Iterable[str], notes: Notes, path: Path = ()) -> None:
     """Note a key that nothing reads, with the one that was probably meant."""
     close = suggestion(name, known)
-    remedy = _NOT_YET.get(name) or close or f"Remove it. Keys here are: {', '.join(sorted(known))}."
+    remedy = close or f"Remove it. Keys here are: {', '.join(sorted(known))}."
     notes.add(key_path(*path, name), "is an unknown key", remedy)
 
 

@@ -20,7 +20,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from mtlsd.config.load import load
 from mtlsd.config.model import Loaded
 from mtlsd.errors import ConfigError, Mistake
-from tests.pki.maker import NOW, Pki, Presented, dn
+from tests.pki.crls import crl_of
+from tests.pki.maker import NOW, Authority, Pki, Presented, dn
 
 HOST = "as.example.com"
 
@@ -40,6 +41,12 @@ def server(**how: Any) -> Presented:
 
 def pem(der: bytes) -> str:
     return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode()
+
+
+def crl_pem(authority: Authority, *entries: bytes, **how: Any) -> str:
+    """A list of that CA."""
+    der = crl_of(authority, *entries, **how).der()
+    return x509.load_der_x509_crl(der).public_bytes(Encoding.PEM).decode()
 
 
 DOCUMENT: Mapping[str, Any] = {
@@ -65,7 +72,14 @@ DOCUMENT: Mapping[str, Any] = {
             "serves": ["metadata", "jwks"],
         },
     ],
-    "trust_anchors": [{"name": "partners", "certificates": ["root.pem"], "intermediates": ["sub.pem"]}],
+    "trust_anchors": [
+        {
+            "name": "partners",
+            "certificates": ["root.pem"],
+            "intermediates": ["sub.pem"],
+            "revocation": {"crl": ["partners.crl"]},
+        }
+    ],
     "tokens": {"access_token_seconds": 60},
     "store": {"url": "sqlite:mtlsd.db"},
     "audit": {"file": "-"},
@@ -99,6 +113,7 @@ class Example:
         example.serve(server())
         example.put("root.pem", pem(pki().root.der))
         example.put("sub.pem", pem(pki().intermediate.der))
+        example.put("partners.crl", crl_pem(pki().root) + crl_pem(pki().intermediate))
         pinned = pki().self_signed("client pinned in files", valid=pki().valid(-1, 90))
         example.put("pinned.pem", pem(pinned.leaf))
         return example

@@ -57,7 +57,8 @@ def test_anchor_twice(example: Example) -> None:
 
 
 def test_anchor_in_two_groups(example: Example) -> None:
-    example.document["trust_anchors"].append({"name": "others", "certificates": ["root.pem"]})
+    others = {"name": "others", "certificates": ["root.pem"], "revocation": {"ocsp": "from-certificate"}}
+    example.document["trust_anchors"].append(others)
     example.mtls["trust_anchors"].append("others")
     assert example.told() == [
         "?mtlsd.toml: trust_anchors.others.certificates: CN=Root,O=Test PKI is an anchor of partners too"

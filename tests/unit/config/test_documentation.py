@@ -21,6 +21,8 @@ TABLES: dict[str, type[attrs.AttrsInstance]] = {
     "`[[listener]]`": document.ListenerTable,
     "`[listener.limits]`": document.LimitsTable,
     "`[[trust_anchors]]`": document.TrustAnchorsTable,
+    "`revocation`": document.RevocationTable,
+    "`[fetch]`": document.FetchTable,
     "`[tokens]`": document.TokensTable,
     "`[store]`": document.StoreTable,
     "`[audit]`": document.AuditTable,
@@ -49,7 +51,7 @@ def test_every_key_is_documented(heading: str) -> None:
         elif isinstance(attribute.default, str):
             assert default == f'`"{attribute.default}"`'
         elif isinstance(attribute.default, int):
-            assert default == f"`{attribute.default}`"
+            assert default == f"`{str(attribute.default).lower()}`"
 
 
 def test_every_key_of_a_client_is_documented() -> None:

@@ -141,7 +141,8 @@ def test_metadata_is_not_at_the_issuer(example: Example) -> None:
 
 
 def test_client_that_no_listener_can_serve(example: Example) -> None:
-    example.document["trust_anchors"].append({"name": "others", "certificates": ["sub.pem"]})
+    others = {"name": "others", "certificates": ["sub.pem"], "revocation": {"ocsp": "from-certificate"}}
+    example.document["trust_anchors"].append(others)
     example.client(0)["trust_anchors"] = ["others"]
     assert example.told() == [
         "?mtlsd.toml: trust_anchors.others: no listener trusts this group",

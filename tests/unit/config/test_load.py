@@ -241,11 +241,3 @@ def test_unknown_key_of_a_client(example: Example) -> None:
     example.client(1)["certificat"] = example.client(1).pop("certificate")
     notes = {note.place: note for note in example.notes()}
     assert notes["mtlsd.toml: client.pinned.certificat"].remedy == "Did you mean certificate?"
-
-
-def test_revocation_is_not_there(example: Example) -> None:
-    """Nobody may believe that a key which does nothing protects him."""
-    example.group["revocation"] = {"crl": ["partners.crl"]}
-    (note,) = example.notes()
-    assert note.place == "mtlsd.toml: trust_anchors.partners.revocation"
-    assert note.remedy.startswith("This release does not check revocation")

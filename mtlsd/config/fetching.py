@@ -1,0 +1,84 @@
+"""From `[fetch]` to what may be fetched, and whether a URL of the configuration would be."""
+
+from __future__ import annotations
+
+import ipaddress
+import stat
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from mtlsd.config.document import FetchTable
+from mtlsd.config.files import Files
+from mtlsd.config.model import Fetch
+from mtlsd.config.notes import Notes
+from mtlsd.config.outputs import directory_of
+from mtlsd.config.text import key_path, shown
+from mtlsd.fetch.addresses import AddressRules
+from mtlsd.fetch.refused import FetchRefused
+from mtlsd.fetch.url import Url
+
+_LOOPBACK: Final = ipaddress.IPv4Address("127.0.0.1")
+
+
+def load_fetch(table: FetchTable, directory: Path, now: datetime, notes: Notes) -> Fetch:
+    """What `[fetch]` says; mistakes are noted, and what has them is left out."""
+    files = Files(directory, notes)
+    key = "trusted_certificates"
+    roots = tuple(root for name in table.trusted_certificates for root in files.certificates(key, name))
+    for root in roots:
+        if root.not_after < now:
+            message = f"{root.subject.to_string()} expired on {root.not_after:%Y-%m-%d}"
+            notes.warn(key, message, "Replace it: no server is trusted by it.")
+    cache = directory_of("cache", table.cache, directory, notes)
+    _check_private(cache, notes)
+    return Fetch(
+        allow=tuple(entry for index, entry in enumerate(table.allow) if _is_place(entry, index, notes)),
+        trusted_certificates=tuple(dict.fromkeys(roots)),
+        cache=cache,
+        wait_seconds=table.wait_seconds,
+    )
+
+
+def read_url(text: str, key: str, rules: AddressRules, notes: Notes) -> Url | None:
+    """A URL to fetch from, None where there is a mistake in it.
+
+    Nothing is looked up. Where the text alone tells that it leads to this machine or a private network, that
+    is noted unless `[fetch]` allows it.
+    """
+    try:
+        url = Url.from_string(text)
+    except FetchRefused as refused:
+        remedy = "Take an http or https URL: what is fetched is signed, so http does no harm."
+        notes.add(key, f"{shown(text)} cannot be fetched from: {refused.detail}", remedy)
+        return None
+    address = url.address
+    if address is None and (url.host == "localhost" or url.host.endswith(".localhost")):
+        address = _LOOPBACK
+    try:
+        if address is not None:
+            rules.usable(url.host, (address,))
+    except FetchRefused:
+        remedy = f'Allow it: [fetch] allow = ["{url.host}"].'
+        notes.warn(key, f"{shown(text)} is not in the public Internet: nothing is fetched from there", remedy)
+    return url
+
+
+def _is_place(entry: str, index: int, notes: Notes) -> bool:
+    try:
+        AddressRules.allowing((entry,))
+    except ValueError:
+        remedy = 'Name what may be reached: "10.1.0.0/16", "fd00::7", "ocsp.internal.example".'
+        notes.add(key_path("allow", index), f"{shown(entry)} is neither network, address nor host", remedy)
+        return False
+    return True
+
+
+def _check_private(cache: Path, notes: Notes) -> None:
+    """Who can write there could have old lists served again. What reads it refuses it then."""
+    try:
+        status = cache.stat()
+    except (OSError, ValueError):
+        return
+    if stat.S_ISDIR(status.st_mode) and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        notes.warn("cache", "is open to other users: nothing is kept there", "chmod 700 it.")
