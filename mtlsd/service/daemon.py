@@ -104,10 +104,13 @@ class Daemon(Service):
 
     async def _reload_once(self, server: Server) -> None:
         self._notifier.reloading()
+        audit: AuditFile | None = None
         try:
             loaded, audit = self._read_again(server)
             await server.reload(loaded.config)
         except Exception as error:
+            if audit is not None:
+                audit.close()
             self._say("reload.failed", error)
             self._notifier.ready("the new configuration was refused: the old one stays")
             return
