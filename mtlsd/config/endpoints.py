@@ -37,7 +37,8 @@ def check_plugin(kind: str) -> None:
 
     :raises ValueError: naming those that there are.
     """
-    kinds = sorted(parser.prefix for parser in getPlugins(IStreamServerEndpointStringParser))
+    offered = {parser.prefix for parser in getPlugins(IStreamServerEndpointStringParser)}
+    kinds = sorted(offered - {"haproxy", "tls"})  # which are refused
     if kind not in kinds:
         raise ValueError(f"no Twisted plugin knows it; there are tcp, unix, {', '.join(kinds)}")
 
@@ -70,7 +71,9 @@ class Place:
         if kind in ("ssl", "tls"):
             raise ValueError("brings TLS of its own, and mtlsd could not see the client's certificate")
         if kind == "haproxy":
-            return cls.from_string(":".join(arguments), check_other)
+            # Twisted reads the header when the connection has been counted, and named in the audit log, by
+            # the address of the proxy; and it believes the header of everybody who connects.
+            raise ValueError("tells the client's address too late; have TCP passed on without a PROXY header")
         if kind not in _PARAMETERS:
             check_other(kind)
             return cls(kind, None, text)

@@ -175,8 +175,6 @@ def test_with_port() -> None:
         ("unix:address=/run/x:mode=660", Place("unix", None, "/run/x")),
         ("systemd:domain=INET:name=mtls", Place("systemd", None, "name=mtls")),
         ("systemd:INET6:index=0", Place("systemd", None, "0")),
-        (r"haproxy:tcp\:8443", Place("tcp", 8443, "0.0.0.0")),
-        ("haproxy:tcp:8443", Place("tcp", 8443, "0.0.0.0")),
     ],
 )
 def test_endpoint(text: str, place: Place) -> None:
@@ -201,13 +199,14 @@ def test_endpoint(text: str, place: Place) -> None:
         ("tcp:1:backlog=x", "a backlog that is no number"),
         ("ssl:8443", "brings TLS of its own"),
         ("tls:8443", "brings TLS of its own"),
-        ("onion:80", "no Twisted plugin knows it; there are tcp, unix, haproxy"),
+        ("onion:80", "no Twisted plugin knows it; there are tcp, unix, "),
         ("systemd:name=mtls", "has no domain"),
         ("systemd:domain=INET", "either name= or index="),
         ("systemd:domain=INET:name=a:index=0", "either name= or index="),
         ("tcp:1\n", "control character"),
         ("tcp:1\\", "ends with a backslash"),
-        ("haproxy:", "is no endpoint string"),
+        ("haproxy:tcp:8443", "without a PROXY header"),
+        (r"haproxy:tcp\:8443", "without a PROXY header"),
     ],
 )
 def test_no_endpoint(text: str, message: str) -> None:
