@@ -83,6 +83,20 @@ def certificates_of_jwks(jwks: object, *, place: str = "jwks") -> tuple[bytes, .
     :raises ValueError: with everything that is wrong, each with its key's place, such as
         ``jwks.keys[1] (kid "a")``.
     """
+    found, mistakes = usable_certificates(jwks, place=place)
+    if mistakes:
+        raise ValueError("; ".join(mistakes))
+    if not found:
+        raise ValueError(f"{place} has no key with a certificate in x5c")
+    return found
+
+
+def usable_certificates(jwks: object, *, place: str = "jwks") -> tuple[tuple[bytes, ...], tuple[str, ...]]:
+    """As :func:`certificates_of_jwks`, but one bad key spoils no other, and there may be no certificate.
+
+    :return: the certificates as DER, and for each key that cannot be used its place and what is wrong.
+    :raises ValueError: when it is no JWK Set at all.
+    """
     keys = jwks.get("keys") if isinstance(jwks, Mapping) else None
     if not isinstance(keys, list | tuple):
         raise ValueError(f"{place} is not a JSON object with a list of keys (RFC 7517 section 5)")
@@ -93,11 +107,7 @@ def certificates_of_jwks(jwks: object, *, place: str = "jwks") -> tuple[bytes, .
             found.update(dict.fromkeys(certificates_of_jwk(jwk)))
         except ValueError as error:
             mistakes.append(f"{place}.keys[{index}]{_kid(jwk)} {error}")
-    if mistakes:
-        raise ValueError("; ".join(mistakes))
-    if not found:
-        raise ValueError(f"{place} has no key with a certificate in x5c")
-    return tuple(found)
+    return tuple(found), tuple(mistakes)
 
 
 def certificates_of_jwk(jwk: object) -> tuple[bytes, ...]:
