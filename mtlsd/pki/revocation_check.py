@@ -183,7 +183,7 @@ class _Check:
         """A question, unless it has been asked in vain."""
         question = Question(source, self.group, path, position)
         failure = self.failures.get(question.key)
-        return _Said(question=question, why=why) if failure is None else _Said(why=failure)
+        return _Said(question=question, why=why) if failure is None else _Said(why=failure or why)
 
     def _fresh_until(self, answer: Answer) -> datetime:
         """The end of an answer's life under this policy."""

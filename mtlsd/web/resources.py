@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import attrs
-from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
@@ -25,8 +23,11 @@ from mtlsd.oauth.token_endpoint import TokenIssued
 from mtlsd.pki.revocation_check import Failures
 from mtlsd.tls.peer import Peer, peer_of
 from mtlsd.web.answers import answer, answer_refusal
+from mtlsd.web.later import answer_later
 from mtlsd.web.serving import Current
 from mtlsd.web.strict import ambiguity_of
+
+T = TypeVar("T")
 
 MAX_BODY = 65_536
 
@@ -47,9 +48,7 @@ class Endpoint(Resource):
         correlation_id = self.current.random_id()
         return self.guarded(request, correlation_id, lambda: self._checked(request, correlation_id))
 
-    def guarded(
-        self, request: IRequest, correlation_id: str, respond: Callable[[], bytes | int]
-    ) -> bytes | int:
+    def guarded(self, request: IRequest, correlation_id: str, respond: Callable[[], T]) -> T | bytes:
         """What `respond` answers, or what a refusal or a fault of ours makes of it."""
         try:
             return respond()
@@ -116,24 +115,17 @@ class Token(Endpoint):
         return self._answer(request, call)
 
     def _wait(self, request: IRequest, call: TokenCall, peer: Peer, found: Provisional) -> None:
-        """Answer when it is known whether the certificate is revoked; not at all if the client gives up."""
+        """Answer when it is known whether the certificate is revoked, or that nobody can tell."""
 
-        def settle(failures: Failures) -> None:
+        def settle(failures: Failures) -> bytes:
             call.judgement = peer.settled(self.current.serving.judge, self.current.now(), failures)
-            body = self.guarded(request, call.correlation_id, lambda: self._answer(request, call))
-            assert isinstance(body, bytes)  # nobody waits a second time
-            request.write(body)
-            request.finish()
+            return self._answer(request, call)
 
-        waiting = self.current.serving.resolve(found.questions)
-        gone = request.notifyFinish()  # type: ignore[attr-defined]  # which IRequest forgot
-        gone.addErrback(lambda _: waiting.cancel())
-        waiting.addCallback(settle)
-        waiting.addErrback(self._gave_up, call)
-
-    def _gave_up(self, failure: Failure, call: TokenCall) -> None:
-        if failure.check(CancelledError) is None:
-            self._log.failure("request.failed {correlation_id}", failure, correlation_id=call.correlation_id)
+        answer_later(
+            request,
+            self.current.serving.resolve(found.questions),
+            lambda failures: self.guarded(request, call.correlation_id, lambda: settle(failures)),
+        )
 
     def _answer(self, request: IRequest, call: TokenCall) -> bytes:
         try:
