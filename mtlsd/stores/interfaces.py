@@ -6,6 +6,7 @@ may use one store at once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import attrs
@@ -13,6 +14,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 from mtlsd.clients.client import Client
+from mtlsd.clients.sightings import Sighting
 
 
 @attrs.frozen
@@ -124,3 +126,14 @@ class ClientStore(Interface):
 
         Ask for it before `list_clients`, not after: then a change in between is seen the next time.
         """
+
+    def record_sightings(sightings: Sequence[Sighting]) -> Deferred[None]:
+        """Remember which certificates clients came with, also for clients that the store does not have.
+
+        What is known of a certificate stays: the first time is the earliest that was told, the last time the
+        latest. Of each client the certificates seen last are kept, at most
+        :data:`mtlsd.clients.sightings.MOST_SIGHTINGS`; of a removed one, none. Changes no generation.
+        """
+
+    def sightings(client_id: str) -> Deferred[tuple[Sighting, ...]]:
+        """The certificates that the client came with; the one that was seen last comes first."""

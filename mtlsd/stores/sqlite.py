@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from mtlsd.clients.client import Client
+from mtlsd.clients.sightings import Sighting
 from mtlsd.stores import sqlite_clients as clients
+from mtlsd.stores import sqlite_sightings
+from mtlsd.stores.instants import to_microseconds
 from mtlsd.stores.interfaces import ClientStore
 from mtlsd.stores.sqlite_database import SQLiteDatabase
 from mtlsd.stores.workers import Worker
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @implementer(ClientStore)
@@ -38,12 +40,12 @@ class SQLiteStore:
 
     def add_client(self, client: Client, now: datetime) -> Deferred[None]:
         """As :class:`ClientStore`."""
-        at = _microseconds(now)
+        at = to_microseconds(now)
         return self._database.write(lambda connection: clients.add(connection, self._place, client, at))
 
     def update_client(self, client: Client, now: datetime, seen: Client | None = None) -> Deferred[None]:
         """As :class:`ClientStore`."""
-        at = _microseconds(now)
+        at = to_microseconds(now)
         return self._database.write(
             lambda connection: clients.update(connection, self._place, client, at, seen)
         )
@@ -58,19 +60,27 @@ class SQLiteStore:
 
     def set_disabled(self, client_id: str, disabled: bool, now: datetime) -> Deferred[None]:
         """As :class:`ClientStore`."""
-        at = _microseconds(now)
+        at = to_microseconds(now)
         return self._database.write(
             lambda connection: clients.set_disabled(connection, self._place, client_id, disabled, at)
         )
 
     def remove_client(self, client_id: str, now: datetime) -> Deferred[None]:
         """As :class:`ClientStore`."""
-        at = _microseconds(now)
+        at = to_microseconds(now)
         return self._database.write(lambda connection: clients.remove(connection, self._place, client_id, at))
 
     def generation(self) -> Deferred[int]:
         """As :class:`ClientStore`; counts the changes."""
         return self._database.read(clients.generation)
+
+    def record_sightings(self, sightings: Sequence[Sighting]) -> Deferred[None]:
+        """As :class:`ClientStore`."""
+        return self._database.write(lambda connection: sqlite_sightings.record(connection, sightings))
+
+    def sightings(self, client_id: str) -> Deferred[tuple[Sighting, ...]]:
+        """As :class:`ClientStore`."""
+        return self._database.read(lambda connection: sqlite_sightings.of_client(connection, client_id))
 
 
 def open_store(path: Path, writer: Worker, reader: Worker | None = None) -> SQLiteStore:
@@ -80,8 +90,3 @@ def open_store(path: Path, writer: Worker, reader: Worker | None = None) -> SQLi
     :param reader: another worker, so that no read waits for the disk; without it the writer reads too.
     """
     return SQLiteStore(SQLiteDatabase(path, writer, reader or writer))
-
-
-def _microseconds(now: datetime) -> int:
-    """Since 1970-01-01T00:00:00Z, exactly. :raises TypeError: for a datetime without a time zone."""
-    return (now - _EPOCH) // timedelta(microseconds=1)

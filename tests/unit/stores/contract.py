@@ -13,8 +13,9 @@ from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from mtlsd.clients.client import Client
+from mtlsd.clients.sightings import MOST_SIGHTINGS, Sighting
 from mtlsd.stores.interfaces import ClientStore, Conflict, StoreUnavailable, UnknownClient
-from tests.unit.stores.values import LATER, NOW, failure_of, named, pinned, result_of
+from tests.unit.stores.values import LATER, NOW, failure_of, named, pinned, result_of, sighting
 
 
 class ClientStoreContract(TestCase):
@@ -226,3 +227,50 @@ class ClientStoreContract(TestCase):
         failure_of(self.store.remove_client("c", NOW), UnknownClient)
         self.listed()
         self.assertEqual(before, self.generation())
+
+    # -- what clients came with ----------------------------------------------------------------------------
+
+    def record(self, *sightings: Sighting) -> None:
+        result_of(self.store.record_sightings(sightings))
+
+    def seen(self, client_id: str) -> tuple[Sighting, ...]:
+        return result_of(self.open_store().sightings(client_id))
+
+    def test_sightings_are_there_for_everybody(self) -> None:
+        """The one seen last first; of clients in files too, which the store does not have."""
+        self.add(named("a"))
+        one, two, other = sighting("a", "1", 0, 5), sighting("a", "2", 3, 9), sighting("file", "1", 1, 1)
+        self.record(one, two, other)
+        self.assertEqual((two, one), self.seen("a"))
+        self.assertEqual((other,), self.seen("file"))
+        self.assertEqual((), self.seen("b"))
+
+    def test_sightings_of_one_certificate_are_joined(self) -> None:
+        """In whatever order several processes write them."""
+        self.record(sighting("a", "1", 10, 20))
+        self.record(sighting("a", "1", 30, 40), sighting("a", "1", 0, 5))
+        self.assertEqual((sighting("a", "1", 0, 40),), self.seen("a"))
+
+    def test_the_last_certificates_are_kept(self) -> None:
+        made = [sighting("a", str(number), number, number) for number in range(MOST_SIGHTINGS + 3)]
+        self.record(*made[: MOST_SIGHTINGS + 1], sighting("b", "1", 0, 0))
+        self.record(*made[MOST_SIGHTINGS + 1 :])
+        self.assertEqual(tuple(reversed(made[3:])), self.seen("a"))
+        self.assertEqual(1, len(self.seen("b")))
+
+    def test_nothing_is_remembered_of_a_removed_client(self) -> None:
+        """Not even what a daemon writes a moment later."""
+        self.add(named("a"))
+        self.record(sighting("a", "1", 0, 0))
+        result_of(self.store.remove_client("a", LATER))
+        self.record(sighting("a", "1", 1, 1))
+        self.assertEqual((), self.seen("a"))
+
+    def test_sightings_are_no_change_of_a_client(self) -> None:
+        """Nobody shall reload because of them."""
+        self.add(named("a"))
+        before = self.generation()
+        self.record(sighting("a", "1", 0, 0))
+        self.assertEqual(before, self.generation())
+        result_of(self.store.update_client(named("a", client_name="A"), LATER))
+        self.assertEqual(1, len(self.seen("a")))

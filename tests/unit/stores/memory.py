@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, execute, fail
 from zope.interface import implementer
 
 from mtlsd.clients.client import Client
+from mtlsd.clients.sightings import MOST_SIGHTINGS, Sighting
 from mtlsd.stores.interfaces import ClientStore, Conflict, StoreUnavailable, UnknownClient
 
 T = TypeVar("T")
@@ -23,12 +24,18 @@ class Data:
     clients: dict[str, Client] = attrs.field(factory=dict)
     removed: set[str] = attrs.field(factory=set)
     generation: int = 0
+    sightings: dict[str, dict[str, Sighting]] = attrs.field(factory=dict)
 
 
 def _identities(client: Client) -> set[Hashable]:
     if client.subject is None:
         return set(client.pins)
     return {(group, client.subject.member, client.subject.key) for group in client.trust_anchors}
+
+
+def _last_first(sightings: Iterable[Sighting]) -> list[Sighting]:
+    by_thumbprint = sorted(sightings, key=lambda own: own.x5t_s256)
+    return sorted(by_thumbprint, key=lambda own: own.last_seen_at, reverse=True)
 
 
 @implementer(ClientStore)
@@ -78,12 +85,28 @@ class MemoryStore:
         def remove() -> None:
             del self._data.clients[self._known(client_id).client_id]
             self._data.removed.add(client_id)
+            self._data.sightings.pop(client_id, None)
             self._data.generation += 1
 
         return self._do(remove)
 
     def generation(self) -> Deferred[int]:
         return self._do(lambda: self._data.generation)
+
+    def record_sightings(self, sightings: Sequence[Sighting]) -> Deferred[None]:
+        def record() -> None:
+            for own in sightings:
+                if own.client_id not in self._data.removed:
+                    known = self._data.sightings.setdefault(own.client_id, {})
+                    known[own.x5t_s256] = own.joined(known.get(own.x5t_s256, own))
+            for client_id, known in self._data.sightings.items():
+                kept = _last_first(known.values())[:MOST_SIGHTINGS]
+                self._data.sightings[client_id] = {own.x5t_s256: own for own in kept}
+
+        return self._do(record)
+
+    def sightings(self, client_id: str) -> Deferred[tuple[Sighting, ...]]:
+        return self._do(lambda: tuple(_last_first(self._data.sightings.get(client_id, {}).values())))
 
     def _do(self, work: Callable[[], T]) -> Deferred[T]:
         if not self._open:

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from mtlsd.stores import sqlite_clients as clients
 from mtlsd.stores.schema import Schema, upgrade, version_of
+from mtlsd.stores.sqlite import open_store
+from mtlsd.stores.workers import InlineWorker
+from tests.unit.stores.values import named, result_of, sighting
 
 ONE = "-- a comment; with a semicolon\nCREATE TABLE a (b TEXT);\nINSERT INTO a (b) VALUES (';');\n"
 TWO = "CREATE TRIGGER t AFTER INSERT ON a\nBEGIN\n    DELETE FROM a;\nEND;\n-- the end\n"
@@ -70,3 +74,18 @@ def test_numbers_have_no_gaps(tmp_path: Path, name: str) -> None:
 def test_other_files_do_not_matter(tmp_path: Path) -> None:
     (tmp_path / "README").write_text("")
     assert schema(tmp_path, ONE).version == 1
+
+
+def test_a_store_of_the_first_version_keeps_its_clients(tmp_path: Path) -> None:
+    """And has sightings from then on."""
+    path = tmp_path / "mtlsd.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        upgrade(connection, Schema(Schema.for_sqlite().steps[:1]))
+        clients.add(connection, "test", named("a"), 0)
+    path.chmod(0o600)
+    store = open_store(path, InlineWorker())
+    result_of(store.open())
+    result_of(store.record_sightings([sighting("a", "1", 0, 1)]))
+    assert result_of(store.list_clients()) == (named("a"),)
+    assert result_of(store.sightings("a")) == (sighting("a", "1", 0, 1),)
+    result_of(store.close())

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from mtlsd.clients.client import Client
+from mtlsd.clients.sightings import Sighting
 from tests.pki.maker import Pki
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -73,4 +74,13 @@ def pinned(client_id: str, *roles: str, **metadata: Any) -> Client:
         {"client_id": client_id, "token_endpoint_auth_method": "self_signed_tls_client_auth", **metadata},
         place="test",
         certificates=[certificate(role) for role in roles],
+    )
+
+
+def sighting(client_id: str, x5t_s256: str, first: float, last: float) -> Sighting:
+    """:param first: when, in seconds after NOW; `last` likewise."""
+    first_seen_at, last_seen_at = (NOW + timedelta(seconds=own) for own in (first, last))
+    year = timedelta(days=365)
+    return Sighting(
+        client_id, x5t_s256, f"CN={x5t_s256}", NOW - year, NOW + year, first_seen_at, last_seen_at
     )
