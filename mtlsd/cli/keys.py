@@ -12,7 +12,7 @@ import attrs
 from mtlsd.cli.common import add_config, add_json, load_config, print_json, print_table
 from mtlsd.cli.exits import OK
 from mtlsd.config.model import Config
-from mtlsd.keys.files import import_key, load, rotate
+from mtlsd.keys.files import import_key, load, load_if_any, rotate
 from mtlsd.keys.listing import list_keys
 from mtlsd.keys.records import KeyRecord
 from mtlsd.ops.audit import utc_now
@@ -46,10 +46,15 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _rotate(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
-    keyring = rotate(
-        config.tokens.signing_keys, config.tokens.signing_algorithm, utc_now(), _retire_for(config)
-    )
-    _print(list_keys(keyring, utc_now()))
+    directory, alg = config.tokens.signing_keys, config.tokens.signing_algorithm
+    before = load_if_any(directory)
+    after = rotate(directory, alg, utc_now(), _retire_for(config))
+    _print(list_keys(after, utc_now()))
+    if before is None:
+        print("There were no keys yet: these are new, and nothing was rotated.")
+    elif after.active == before.active:
+        print(f"The next key was not for {alg}: it is replaced by one that is, and nothing was rotated.")
+        print("When resource servers have fetched it: mtlsd keys rotate.")
     return OK
 
 

@@ -10,6 +10,7 @@ import fcntl
 import os
 import pwd
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ import attrs
 from mtlsd.errors import ConfigError, Mistake
 
 _MAX_BYTES = 65536  # far beyond any key and any keyring
+_LOCK_SECONDS = 10.0  # a writer needs milliseconds, on a busy disk perhaps a second
+_LOCK_PAUSE_SECONDS = 0.02
 CHECK_PATH = "Check the path, its permissions and the disk."
 _BESIDE_PREFIX, _BESIDE_SUFFIX = ".", ".new"
 
@@ -100,17 +103,16 @@ class PrivateDirectory:
     def opened(cls, path: Path, *, writing: bool) -> Iterator[PrivateDirectory]:
         """The directory, locked against writers, and when ``writing`` against readers too, until the end.
 
-        Readers write nothing: the lock is one on the directory itself (flock(2)). It waits for a writer, who
-        needs milliseconds.
+        Readers write nothing: the lock is one on the directory itself (flock(2)). Where it is held, this
+        waits for seconds at most, and so has no place in a reactor's thread.
 
-        :raises ConfigError: when it is not there or others can reach it.
+        :raises ConfigError: when it is not there, or others can reach it, or it stays locked.
         """
         with explaining(path):
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             check_private(path, os.fstat(descriptor), os.geteuid())
-            with explaining(path, "Keep the keys on a local file system: this one cannot be locked."):
-                fcntl.flock(descriptor, fcntl.LOCK_EX if writing else fcntl.LOCK_SH)
+            _lock(path, descriptor, fcntl.LOCK_EX if writing else fcntl.LOCK_SH)
             yield cls(path, descriptor)
         finally:
             os.close(descriptor)
@@ -146,6 +148,28 @@ class PrivateDirectory:
         """Bring the directory's names to the disk."""
         with explaining(self.path):
             os.fsync(self.descriptor)
+
+
+def _lock(path: Path, descriptor: int, kind: int) -> None:
+    until = time.monotonic() + _LOCK_SECONDS
+    while not _is_locked(path, descriptor, kind):
+        if time.monotonic() > until:
+            raise refuse(
+                path,
+                f"Another process has kept it locked for {_LOCK_SECONDS:.0f} seconds.",
+                f"See which (fuser -v {path}), and end it or wait for it.",
+            )
+        time.sleep(_LOCK_PAUSE_SECONDS)
+
+
+def _is_locked(path: Path, descriptor: int, kind: int) -> bool:
+    """Lock it, unless somebody else holds the lock."""
+    with explaining(path, "Keep the keys on a local file system: this one cannot be locked."):
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

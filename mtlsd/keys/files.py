@@ -85,7 +85,8 @@ def _mended(keyring: Keyring, alg: str, now: datetime) -> Keyring:
 def rotate(directory: Path, alg: str, now: datetime, retire_for: timedelta) -> Keyring:
     """The next key signs from now on, a new one becomes next, and the old one stays published.
 
-    Where there are no keys yet, they are made, and nothing is rotated.
+    Where there are no keys yet, they are made, and nothing is rotated. Nor is it where the next key is of
+    another algorithm than ``alg``: it is replaced, and resource servers shall know its successor first.
 
     :param retire_for: how long the old key is published: the lifetime of a token at least.
     :raises ConfigError: when anything about the directory is not as it must be.
@@ -94,7 +95,12 @@ def rotate(directory: Path, alg: str, now: datetime, retire_for: timedelta) -> K
     make_private_directory(directory)
     with PrivateDirectory.opened(directory, writing=True) as held:
         old = _read(held)
-        new = Keyring(fresh, generate(alg, now)) if old is None else old.rotate(now, fresh, retire_for)
+        if old is None:
+            new = Keyring(fresh, generate(alg, now))
+        elif old.next.signer.alg != alg:
+            new = old.without_expired(now).replace_next(fresh)
+        else:
+            new = old.rotate(now, fresh, retire_for)
         _write(held, old, new)
         return new
 
@@ -151,11 +157,12 @@ def algorithm_mistake(keyring: Keyring, alg: str, place: str) -> Mistake | None:
     """
     if keyring.signer.alg == alg:
         return None
-    rotation = "mtlsd keys rotate" if keyring.next.signer.alg == alg else "mtlsd keys rotate, twice"
+    prepared = keyring.next.signer.alg == alg
+    first = "" if prepared else f"Reload, and the next key is one for {alg}. "
     return Mistake(
         place,
-        f"Tokens are still signed with {keyring.signer.alg}; {alg} is what the next key is for.",
-        f"When resource servers have fetched the next key: {rotation}.",
+        f"Tokens are still signed with {keyring.signer.alg}.",
+        f"{first}When resource servers have fetched the next key: mtlsd keys rotate.",
         fatal=False,
     )
 

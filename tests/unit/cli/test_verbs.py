@@ -71,6 +71,21 @@ def test_keys(directory: Path, mtlsd: Mtlsd) -> None:
     assert mtlsd("keys", "import", directory / "ca.pem").code == CONFIGURATION
 
 
+def test_rotation_says_what_it_did(directory: Path, mtlsd: Mtlsd) -> None:
+    """Also where it is not a rotation."""
+    assert "nothing was rotated" in mtlsd("keys", "rotate").out
+    assert "nothing was rotated" not in mtlsd("keys", "rotate").out
+    with (directory / "mtlsd.toml").open("a") as file:
+        file.write('[tokens]\nsigning_algorithm = "EdDSA"\n')
+    said = mtlsd("keys", "rotate").out
+    assert "replaced" in said
+    assert "nothing was rotated" in said
+    rotated = mtlsd("keys", "rotate").out
+    assert "nothing was rotated" not in rotated
+    algorithms = {key["state"]: key["alg"] for key in mtlsd("keys", "list", "--json").json}
+    assert (algorithms["active"], algorithms["next"]) == ("EdDSA", "EdDSA")
+
+
 def test_check(directory: Path, mtlsd: Mtlsd) -> None:
     assert mtlsd("check").code == OK
     assert mtlsd("check", "--json").json == {"ok": True, "mistakes": []}

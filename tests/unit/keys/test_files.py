@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from mtlsd.errors import ConfigError
 from mtlsd.jose.keyring import RetiringKey
 from mtlsd.keys import files
+from mtlsd.keys.directory import PrivateDirectory
 from mtlsd.keys.listing import list_keys
 from mtlsd.keys.private_key import to_pem
 from tests.unit.jose.keys import private_key, signing_private_key
@@ -99,7 +100,7 @@ def test_another_algorithm(directory: Path) -> None:
     assert files.algorithm_mistake(first, "ES256", "here") is None
     unprepared = files.algorithm_mistake(first, "EdDSA", "here")
     assert unprepared is not None
-    assert "mtlsd keys rotate, twice" in unprepared.remedy
+    assert "Reload" in unprepared.remedy
     second = files.load_or_create(directory, "EdDSA", NOW)
     assert second.active == first.active
     assert second.next.signer.alg == "EdDSA"
@@ -109,6 +110,40 @@ def test_another_algorithm(directory: Path) -> None:
     assert (told.fatal, told.place) == (False, "mtlsd.toml: tokens.signing_algorithm")
     assert told.remedy.endswith("mtlsd keys rotate.")
     assert files.rotate(directory, "EdDSA", NOW, HOUR).signer.alg == "EdDSA"
+
+
+def test_rotation_after_a_change_of_the_algorithm(directory: Path) -> None:
+    """No key signs that resource servers do not know, nor one of the algorithm that is no longer wanted."""
+    first = files.load_or_create(directory, "ES256", NOW)
+    second = files.rotate(directory, "EdDSA", NOW, HOUR)
+    assert (second.active, second.retiring) == (first.active, ())
+    assert second.next.signer.alg == "EdDSA"
+    assert files.load(directory) == second
+    third = files.rotate(directory, "EdDSA", NOW, HOUR)
+    assert (third.active, third.next.signer.alg) == (second.next, "EdDSA")
+    assert f"{first.next.kid}.pem" not in names(directory)
+
+
+def test_a_directory_that_stays_locked(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said after a bounded time, to writers and to readers."""
+    files.load_or_create(directory, "ES256", NOW)
+    monkeypatch.setattr("mtlsd.keys.directory._LOCK_SECONDS", 0.0)
+    with PrivateDirectory.opened(directory, writing=True):
+        for use in (files.load, lambda path: files.load_or_create(path, "ES256", NOW)):
+            with pytest.raises(ConfigError, match="kept it locked") as raised:
+                use(directory)
+            assert "fuser" in raised.value.mistakes[0].remedy
+    with PrivateDirectory.opened(directory, writing=False):
+        assert files.load(directory)
+
+
+def test_a_lock_is_waited_for(directory: Path) -> None:
+    first = files.load_or_create(directory, "ES256", NOW)
+    with ThreadPoolExecutor(1) as pool, PrivateDirectory.opened(directory, writing=True) as held:
+        reading = pool.submit(files.load, directory)
+        assert held.names()
+        assert not reading.done()
+    assert reading.result() == first
 
 
 def test_none_yet(directory: Path) -> None:
@@ -214,10 +249,10 @@ def test_import_of_a_key_that_others_can_read(directory: Path, tmp_path: Path) -
 
 def test_listing(directory: Path) -> None:
     first = files.load_or_create(directory, "ES256", NOW)
-    rows = list_keys(files.rotate(directory, "EdDSA", NOW, HOUR), NOW)
+    rows = list_keys(files.rotate(directory, "ES256", NOW, HOUR), NOW)
     assert [(row.state, row.alg, row.until_at) for row in rows] == [
         ("active", "ES256", None),
-        ("next", "EdDSA", None),
+        ("next", "ES256", None),
         ("retiring", "ES256", NOW + HOUR),
     ]
     assert [row.kid for row in rows][::2] == [first.next.kid, first.active.kid]
