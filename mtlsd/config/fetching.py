@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import stat
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 from mtlsd.config.document import FetchTable
 from mtlsd.config.files import Files
@@ -17,8 +15,6 @@ from mtlsd.config.text import key_path, shown
 from mtlsd.fetch.addresses import AddressRules
 from mtlsd.fetch.refused import FetchRefused
 from mtlsd.fetch.url import Url
-
-_LOOPBACK: Final = ipaddress.IPv4Address("127.0.0.1")
 
 
 def load_fetch(table: FetchTable, directory: Path, now: datetime, notes: Notes) -> Fetch:
@@ -40,28 +36,18 @@ def load_fetch(table: FetchTable, directory: Path, now: datetime, notes: Notes) 
     )
 
 
-def read_url(text: str, key: str, rules: AddressRules, notes: Notes) -> Url | None:
+def read_url(text: str, key: str, notes: Notes) -> Url | None:
     """A URL to fetch from, None where there is a mistake in it.
 
-    Nothing is looked up. Where the text alone tells that it leads to this machine or a private network, that
-    is noted unless `[fetch]` allows it.
+    Wherever it leads: to write it into the configuration is to allow it. What certificates name goes by
+    `[fetch] allow` alone.
     """
     try:
-        url = Url.from_string(text)
+        return Url.from_string(text)
     except FetchRefused as refused:
         remedy = "Take an http or https URL: what is fetched is signed, so http does no harm."
         notes.add(key, f"{shown(text)} cannot be fetched from: {refused.detail}", remedy)
         return None
-    address = url.address
-    if address is None and (url.host == "localhost" or url.host.endswith(".localhost")):
-        address = _LOOPBACK
-    try:
-        if address is not None:
-            rules.usable(url.host, (address,))
-    except FetchRefused:
-        remedy = f'Allow it: [fetch] allow = ["{url.host}"].'
-        notes.warn(key, f"{shown(text)} is not in the public Internet: nothing is fetched from there", remedy)
-    return url
 
 
 def _is_place(entry: str, index: int, notes: Notes) -> bool:

@@ -22,7 +22,7 @@ from mtlsd.config.endpoints import CheckEndpoint, check_plugin
 from mtlsd.config.fetching import load_fetch
 from mtlsd.config.listeners import Surroundings, load_listener
 from mtlsd.config.lists import READ_AT_ONCE
-from mtlsd.config.model import Config, Fetch, Listener, Loaded, Tokens
+from mtlsd.config.model import Config, Listener, Loaded, Tokens
 from mtlsd.config.notes import Notes
 from mtlsd.config.outputs import audit_file, directory_of, store_file
 from mtlsd.config.read import Document, read_document
@@ -31,7 +31,6 @@ from mtlsd.config.revocation import Sources, check_revocation, with_revocation
 from mtlsd.config.text import check_names, shown
 from mtlsd.config.urls import check_url
 from mtlsd.errors import ConfigError
-from mtlsd.fetch.addresses import AddressRules
 from mtlsd.pki.path import AnchorGroup
 from mtlsd.pki.printable import printable
 
@@ -75,7 +74,7 @@ class _Loader:
         """The configuration; None, or one not to be used, when there are fatal notes."""
         issuer = self._issuer()
         fetch = load_fetch(self.document.fetch, self.path.parent, self.now, self.notes.at("fetch"))
-        groups = self._groups(fetch)
+        groups = self._groups()
         listeners = self._listeners(issuer, groups)
         check_groups_of_clients(self.document.clients, groups)
         clients = self._clients()
@@ -110,9 +109,9 @@ class _Loader:
             return ""
         return issuer
 
-    def _groups(self, fetch: Fetch) -> Mapping[str, AnchorGroup]:
+    def _groups(self) -> Mapping[str, AnchorGroup]:
         entries = self.document.trust_anchors
-        around = Sources(self.path.parent, self.now, AddressRules.allowing(fetch.allow), self.largest_list)
+        around = Sources(self.path.parent, self.now, self.largest_list)
         groups = load_groups(entries, self.path.parent, self.now)
         checked = (with_revocation(groups[entry.table.name], entry, around) for entry in entries)
         return groups | {group.name: group for group in checked}

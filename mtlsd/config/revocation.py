@@ -16,7 +16,6 @@ from mtlsd.config.lists import ListFiles
 from mtlsd.config.notes import Notes
 from mtlsd.config.read import Entry
 from mtlsd.config.text import key_path, shown, suggestion
-from mtlsd.fetch.addresses import AddressRules
 from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.path import AnchorGroup
 from mtlsd.pki.revocation import RevocationPolicy, Source
@@ -31,13 +30,11 @@ class Sources:
     """What policies are read with beside their own tables.
 
     :ivar directory: where the names of files start.
-    :ivar rules: what may be reached.
     :ivar largest_list: how large a list may be, in bytes, to be read whole.
     """
 
     directory: Path
     now: datetime
-    rules: AddressRules
     largest_list: int
 
 
@@ -97,7 +94,7 @@ class _Reader:
         )
 
     def _url(self, text: str, key: str) -> str | None:
-        url = read_url(text, key, self.around.rules, self.notes)
+        url = read_url(text, key, self.notes)
         return None if url is None else str(url)
 
     def _ocsp_url(self) -> str | None:
