@@ -85,7 +85,7 @@ class Server:
         store = await _opened(config.store, reactor)
         opened: dict[str, Listening] = {}
         try:
-            serving, seen = await _built(config, store)
+            serving, seen = await _built(config, store, reactor)
             current = Current(serving, audit.event, utc_now, assembly.random_id)
             for prepared in _prepared(config, current):
                 opened[prepared.name] = await Listening.open(prepared, current, reactor)
@@ -177,7 +177,7 @@ class Server:
         store = self._store if same_store else await _opened(config.store, self._reactor)
         fresh: dict[str, Listening] = {}
         try:
-            serving, seen = await _built(config, store)
+            serving, seen = await _built(config, store, self._reactor)
             prepared = _prepared(config, self._current, serving)
             kept = kept_open(self.listening, prepared)
             for one in prepared:
@@ -223,16 +223,26 @@ async def _opened(path: Path, reactor: Any) -> ClientStore:
     return store
 
 
-async def _built(config: Config, store: ClientStore) -> tuple[Serving, _Seen]:
+async def _built(config: Config, store: ClientStore, reactor: Any) -> tuple[Serving, _Seen]:
     """What is to be served now. Its versions are read first: a change in between is seen the next time."""
     now = utc_now()
     generation = await store.generation()
-    keyring = load_or_create(config.tokens.signing_keys, config.tokens.signing_algorithm, now)
+    keyring = await _keyring(config, now, reactor)
     stamp = _stamp(config)
     _tell_algorithm(config, keyring)
     snapshot = assembly.snapshot(config, await store.list_clients())
     ends = [retiring.until_at for retiring in keyring.retiring]
     return assembly.serving(config, snapshot, keyring, now), _Seen(generation, stamp, min(ends, default=None))
+
+
+async def _keyring(config: Config, now: datetime, reactor: Any) -> Keyring:
+    """In a thread: another process may hold the directory's lock, and to make an RSA key takes its time."""
+    worker, tokens = ThreadWorker(reactor, "signing keys"), config.tokens
+    worker.start()
+    try:
+        return await worker.run(lambda: load_or_create(tokens.signing_keys, tokens.signing_algorithm, now))
+    finally:
+        worker.stop()
 
 
 def _tell_algorithm(config: Config, keyring: Keyring) -> None:

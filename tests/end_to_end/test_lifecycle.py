@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import signal
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -257,6 +260,24 @@ def test_keys_are_rotated_by_command(setup: Setup, billing: Written) -> None:
         assert second in before, "it was published before it signed"
         assert {first, second} < set(published())
         assert len(published()) == 3
+
+
+def test_locked_keys_hold_up_no_request(setup: Setup, billing: Written) -> None:
+    """Somebody keeps the directory's lock, and the daemon reloads meanwhile."""
+    with running(setup) as daemon:
+        held = os.open(setup.directory / "keys", os.O_RDONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            mark = daemon.mark()
+            daemon.process.send_signal(signal.SIGHUP)
+            until = time.monotonic() + 1.5
+            while (begun := time.monotonic()) < until:
+                assert python(setup.url(), setup.ca_file, billing, form("billing")).status == 200
+                assert time.monotonic() - begun < 1
+            assert daemon.events("reload.done", mark) == []
+        finally:
+            os.close(held)
+        daemon.event("reload.done", mark)
 
 
 # -- the end -------------------------------------------------------------------------------------------------
