@@ -103,7 +103,7 @@ def _check(response: IResponse, request: Request) -> None:
     if 300 <= code < 400 and code != _NOT_MODIFIED:
         raise FetchRefused("redirect", f"{request.url.host} answers {code}; redirects are not followed")
     if code != 200 and not (code == _NOT_MODIFIED and request.is_conditional):
-        raise FetchRefused("status", f"{request.url.host} answers {code}")
+        raise FetchRefused("status", f"{request.url.host} answers {code}", code)
     codings = response.headers.getRawHeaders(b"content-encoding", [])
     if any(coding.strip().lower() not in (b"", b"identity") for coding in codings):
         raise FetchRefused("encoding", "the answer is packed, though that was not asked for")

@@ -39,8 +39,9 @@ class Limits:
     """How much of everything.
 
     :ivar total: fetches at once; so many sockets.
-    :ivar per_host: of these to one host.
+    :ivar per_host: of these to one host and port.
     :ivar queue: fetches that wait for one of these slots.
+    :ivar queue_per_host: of these for one host and port.
     :ivar lookups: names that are looked up at once. Fewer than the threads of the reactor's pool.
     :ivar addresses: how many addresses of a host are tried.
     :ivar connect_seconds: for each of them.
@@ -49,9 +50,10 @@ class Limits:
     :ivar failures: how many failures are remembered.
     """
 
-    total: int = 32
-    per_host: int = 4
+    total: int = 64
+    per_host: int = 10
     queue: int = 256
+    queue_per_host: int = 64
     lookups: int = 6
     addresses: int = 3
     connect_seconds: float = 3.0
@@ -90,7 +92,7 @@ class Fetcher:
 
     def __attrs_post_init__(self) -> None:
         limits = self.limits
-        self._slots = Slots(limits.total, limits.per_host, limits.queue)
+        self._slots = Slots(limits.total, limits.per_host, limits.queue, limits.queue_per_host)
         self._lookups = Lookups(self.resolve, limits.lookups)
         self._failures = RecentFailures(self.clock, limits.failure_seconds, limits.failures)
 
@@ -165,7 +167,8 @@ class Fetcher:
         return running.addErrback(self._failed, key, job)
 
     async def _run(self, job: _Job) -> Fetched:
-        host = job.request.url.host
+        # By host and port: two servers of one machine do not wait for each other.
+        host = job.request.url.authority
         await self._slots.acquire(host)
         try:
             if self._closed:  # the slot is free because another fetch was ended

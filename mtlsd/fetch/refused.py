@@ -23,10 +23,12 @@ class FetchRefused(Exception):
         ``headers`` (too many), ``redirect``, ``status``, ``encoding``, ``too_large``. And ``closed`` where
         the fetcher has ended, ``failed`` for what nobody foresaw.
     :ivar detail: one printable sentence of at most 200 characters, for the log.
+    :ivar status: of the answer, where the code is ``status``.
     """
 
     code: str
     detail: str = attrs.field(converter=_shown)
+    status: int | None = None
 
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}"

@@ -17,13 +17,16 @@ class Slots:
     :ivar total: how many may run.
     :ivar per_host: how many of these to one host, so that one that hangs leaves room for the others.
     :ivar queue: how many may wait.
+    :ivar queue_per_host: how many of these for one host, so that one that hangs leaves room here too.
     """
 
     total: int
     per_host: int
     queue: int
+    queue_per_host: int
     _running: Counter[str] = attrs.field(factory=Counter, init=False)
     _waiting: dict[Deferred[None], str] = attrs.field(factory=dict, init=False)
+    _waiting_for: Counter[str] = attrs.field(factory=Counter, init=False)
 
     def acquire(self, host: str) -> Deferred[None]:
         """Wait for a slot; each must be given back by :meth:`release`. Cancel it to wait no longer.
@@ -35,8 +38,11 @@ class Slots:
             return succeed(None)
         if len(self._waiting) >= self.queue:
             return fail(FetchRefused("busy", f"{len(self._waiting)} fetches wait already"))
+        if self._waiting_for[host] >= self.queue_per_host:
+            return fail(FetchRefused("busy", f"{self._waiting_for[host]} fetches wait for {host} already"))
         waiting: Deferred[None] = Deferred(self._forget)
         self._waiting[waiting] = host
+        self._waiting_for[host] += 1
         return waiting
 
     def release(self, host: str) -> None:
@@ -45,7 +51,8 @@ class Slots:
             del self._running[host]
         # Whoever is woken may come back here at once, so look again from the start.
         while (found := self._next()) is not None:
-            self._running[self._waiting.pop(found)] += 1
+            self._running[self._waiting[found]] += 1
+            self._forget(found)
             found.callback(None)
 
     def _next(self) -> Deferred[None] | None:
@@ -55,4 +62,7 @@ class Slots:
         return self._running.total() < self.total and self._running[host] < self.per_host
 
     def _forget(self, waiting: Deferred[None]) -> None:
-        self._waiting.pop(waiting, None)
+        host = self._waiting.pop(waiting)
+        self._waiting_for[host] -= 1
+        if not self._waiting_for[host]:
+            del self._waiting_for[host]

@@ -7,8 +7,13 @@ from functools import partial
 from typing import Final, Self
 
 import attrs
+from OpenSSL.SSL import Context
+
+# Twisted has no public name for what a trust root implements.
+from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import Certificate, optionsForClientTLS, platformTrust, trustRootFromCertificates
+from zope.interface import implementer
 
 _MOST_HOSTS: Final = 16
 _Make = Callable[[str], IOpenSSLClientConnectionCreator]
@@ -31,6 +36,15 @@ class Trust:
         return cls(partial(optionsForClientTLS, trustRoot=platformTrust()))
 
     @classmethod
+    def system_and(cls, anchors: Iterable[bytes]) -> Self:
+        """What OpenSSL trusts on this machine, and these."""
+        certificates = [Certificate.load(der) for der in anchors]
+        if not certificates:
+            return cls.system()
+        roots = (platformTrust(), trustRootFromCertificates(certificates))
+        return cls(partial(optionsForClientTLS, trustRoot=_Together(roots)))
+
+    @classmethod
     def from_der(cls, anchors: Iterable[bytes]) -> Self:
         """These anchors and no others."""
         root = trustRootFromCertificates([Certificate.load(der) for der in anchors])
@@ -44,3 +58,15 @@ class Trust:
                 del self._creators[next(iter(self._creators))]
             found = self._creators[host] = self._make(host)
         return found
+
+
+@implementer(IOpenSSLTrustRoot)
+@attrs.frozen
+class _Together:
+    """Several trust roots as one."""
+
+    roots: tuple[IOpenSSLTrustRoot, ...]
+
+    def _addCACertsToContext(self, context: Context) -> None:
+        for root in self.roots:
+            root._addCACertsToContext(context)
