@@ -26,10 +26,11 @@ from mtlsd.verdicts import Judge
 from mtlsd.web.answers import error_json
 from mtlsd.web.factory import ChannelFactory
 from mtlsd.web.limits import Limits
-from mtlsd.web.request import Request
+from mtlsd.web.refused import refused_facts
 from mtlsd.web.resources import Routes
 from mtlsd.web.response import HeaderList
 from mtlsd.web.serving import Current
+from mtlsd.web.shapes import ErrorBody
 
 
 @attrs.frozen
@@ -168,12 +169,14 @@ def _connection_limits(listener: Listener) -> ConnectionLimits:
     return ConnectionLimits(listener.limits.connections, listener.limits.connections_per_address)
 
 
-def _error_body(current: Current) -> Callable[[Refusal, Request | None], tuple[HeaderList, bytes]]:
-    """The body of an answer that the channel gives by itself, before any resource."""
+def _error_body(current: Current) -> ErrorBody:
+    """The body of an answer that the channel gives by itself, before any resource, and its event."""
 
-    def body(refusal: Refusal, request: Request | None) -> tuple[HeaderList, bytes]:
+    def body(refusal: Refusal, transport: object) -> tuple[HeaderList, bytes]:
+        correlation_id = current.random_id()
+        current.audit("request.refused", refused_facts(refusal, correlation_id, transport))
         headers: HeaderList = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
-        return headers, error_json(refusal, current.random_id())
+        return headers, error_json(refusal, correlation_id)
 
     return body
 

@@ -242,30 +242,30 @@ class Channel(Protocol):
     # -- answers of the channel's own ------------------------------------------------------------------------
 
     def _answer(self, request: Request, refusal: Refusal, more: HeaderList = ()) -> None:
-        headers, body = self._error_body(refusal, request)
+        headers, body = self._error_body(refusal)
         request.refuse(refusal.reason.status, (*headers, *more), body)
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer what cannot be read as a request, and close: nobody knows where the next one would begin."""
-        self._log.info(
+        self._log.debug(
             "request.refused {reason} {facts} {peer}",
             reason=refusal.reason.code,
             facts=dict(refusal.facts),
             peer=self.transport and self.transport.getPeer(),
         )
-        headers, body = self._error_body(refusal, None)
+        headers, body = self._error_body(refusal)
         status = status_line(refusal.reason.status, None)
         lines = [field_line(name, value) for name, value in headers]
         length = b"Content-Length: %d\r\n" % len(body)
         self.write(b"".join((status, self.date_line(), length, CLOSE, *lines, b"\r\n", body)))
         self._close(input_pending=True)
 
-    def _error_body(self, refusal: Refusal, request: Request | None) -> tuple[HeaderList, bytes]:
+    def _error_body(self, refusal: Refusal) -> tuple[HeaderList, bytes]:
         try:
-            return self._owner.error_body(refusal, request)
+            return self._owner.error_body(refusal, self.transport)
         except Exception:
             self._log.failure("request.error_body_failed")
-            return json_error(refusal, request)
+            return json_error(refusal, self.transport)
 
     # -- how it ends -----------------------------------------------------------------------------------------
 

@@ -23,8 +23,8 @@ class ChannelFactory(ServerFactory[Channel]):
 
     :param resource: the root of the listener's resources, as :class:`twisted.web.server.Site` takes it.
     :param clock: the reactor, for deadlines.
-    :param error_body: makes header fields and body of an error answer from a refusal and the request, or None
-        where no request could be read.
+    :param error_body: makes header fields and body of an error answer from a refusal and the connection's
+        transport. It is asked once for each such answer.
     :param now: seconds since the epoch, for the Date field.
     :ivar channels: those that are open.
     """

@@ -68,10 +68,10 @@ class DateLine:
         return self._line
 
 
-def json_error(refusal: Refusal, request: object) -> tuple[HeaderList, bytes]:
+def json_error(refusal: Refusal, transport: object) -> tuple[HeaderList, bytes]:
     """Make the default body of an error, as RFC 6749 section 5.2 has it. What exactly was wrong stays inside.
 
-    :param request: the request that is refused, None when it could not be read.
+    :param transport: of the connection that the request came by; not looked at.
     """
     reason = refusal.reason
     described = "Client authentication failed." if reason.error == "invalid_client" else reason.meaning

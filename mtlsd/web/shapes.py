@@ -14,8 +14,8 @@ from mtlsd.web.observer import Connection, ConnectionObserver
 from mtlsd.web.request import Request
 from mtlsd.web.response import HeaderList
 
-ErrorBody = Callable[[Refusal, Request | None], tuple[HeaderList, bytes]]
-"""Makes header fields and body of an error answer from a refusal and the request, if one could be read."""
+ErrorBody = Callable[[Refusal, object], tuple[HeaderList, bytes]]
+"""Makes header fields and body of an error answer from a refusal and the transport of the connection."""
 
 
 class Wire(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from base64 import b64encode
@@ -258,6 +259,29 @@ def test_authorization_without_a_certificate(
     answer = python(setup.url("optional"), setup.ca_file, None, ME, headers=headers)
     assert (answer.status, answer.json["error"]) == (401, "invalid_client")
     assert answer.headers["www-authenticate"].startswith(f"{scheme} ")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("POST /token HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "request.malformed"),
+        ("POST /token HTTP/3.0\r\nHost: a\r\n\r\n", "request.version"),
+        (f"POST /token HTTP/1.1\r\nHost: a\r\nX: {'x' * 20_000}\r\n\r\n", "request.headers_too_large"),
+    ],
+)
+def test_what_cannot_be_read_as_a_request(
+    daemon: Daemon, setup: Setup, good: Written, text: str, reason: str
+) -> None:
+    """R50: the audit log has where it came from and why it was refused, under the id of the answer."""
+    mark = daemon.mark()
+    with clients.context(setup.ca_file, good).wrap_socket(
+        clients.tcp(setup.url()), server_hostname=HOST
+    ) as connection:  # fmt: skip
+        connection.sendall(text.encode())
+        answer = connection.recv(65536)
+    correlation_id = json.loads(answer.partition(b"\r\n\r\n")[2])["correlation_id"]
+    event = daemon.event("request.refused", mark, correlation_id=correlation_id)
+    assert (event["reason"], event["listener"], event["address"]) == (reason, "mtls", HOST)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "BREW"])

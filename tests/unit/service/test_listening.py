@@ -1,13 +1,19 @@
-"""Which ports stay open at a reload."""
+"""Which ports stay open at a reload, and what is said of requests that nobody could read."""
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from mtlsd.service.listening import Listening, Prepared, kept_open
+from mtlsd import reasons
+from mtlsd.errors import Fact, Refusal
+from mtlsd.ops.audit import utc_now
+from mtlsd.service.listening import Listening, Prepared, _error_body, kept_open
+from mtlsd.tls.peer import Peer
+from mtlsd.web.serving import Current
 
 
 def listening(**endpoints: str) -> dict[str, Listening]:
@@ -50,3 +56,25 @@ def test_a_port_stays_open_where_its_endpoint_stays(
     before = listening(**old)
     found = kept_open(before, prepared(**new))
     assert found == {name: before[was] for name, was in kept.items()}
+
+
+class Connection:
+    """A transport, as far as it is asked for its peer."""
+
+    def getHandle(self) -> object:
+        return SimpleNamespace(peer=Peer("mtls", "192.0.2.1"))
+
+
+def test_a_request_that_nobody_could_read_has_an_event() -> None:
+    """With the correlation id of the answer; what strangers say in it is kept short."""
+    events: list[tuple[str, dict[str, Fact]]] = []
+    current = Current(cast(Any, None), lambda *event: events.append(event), utc_now, lambda: "an-id")
+    refusal = Refusal(reasons.REQUEST_MALFORMED, {"rule": "RFC 9112 section 5", "detail": "x" * 9000})
+    _, body = _error_body(current)(refusal, Connection())
+    assert json.loads(body)["correlation_id"] == "an-id"
+    [(name, facts)] = events
+    assert name == "request.refused"
+    assert facts["correlation_id"] == "an-id"
+    assert facts["reason"] == "request.malformed"
+    assert (facts["listener"], facts["address"]) == ("mtls", "192.0.2.1")
+    assert len(str(facts["detail"])) < 300
