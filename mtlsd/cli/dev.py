@@ -11,8 +11,9 @@ from string import Template
 from typing import Any
 
 import attrs
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from mtlsd.cli import dev_pki
+from mtlsd.cli import dev_pki, dev_revoke
 from mtlsd.cli.exits import OK, UsageError
 from mtlsd.ops.audit import utc_now
 
@@ -43,6 +44,7 @@ serves = ["metadata", "jwks"]
 [[trust_anchors]]
 name = "dev"
 certificates = ["ca.pem"]
+revocation = { crl = ["ca.crl"] }        # `mtlsd dev revoke` puts certificates on it
 
 [[client]]                               # known by a name in a certificate that the CA issued
 client_id = "billing"
@@ -84,9 +86,12 @@ def init(directory: Path, now: datetime, *, port: int = 8443, public_port: int =
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(directory.iterdir()):
         raise UsageError(f"{directory} is not empty; name a directory that is empty or not there yet")
-    for name, issued in _certificates(now).items():
+    made = _certificates(now)
+    for name, issued in made.items():
         _write(directory / f"{name}.pem", issued.certificate_pem, 0o644)
         _write(directory / f"{name}.key", issued.key_pem, 0o600)
+    revocation_list = dev_pki.revocation_list(made["ca"], (), 1, now)
+    _write(directory / "ca.crl", revocation_list.public_bytes(Encoding.PEM), 0o644)
     config = directory / "mtlsd.toml"
     text = _CONFIG.substitute(port=port, public_port=public_port, client_name=CLIENT_NAME)
     _write(config, text.encode(), 0o644)
@@ -133,6 +138,7 @@ def register(verbs: Any) -> None:
     parser.add_argument("--port", type=_port, default=8443, help="for clients with certificates (8443)")
     parser.add_argument("--public-port", type=_port, default=8444, help="for everybody (8444)")
     parser.set_defaults(do=_init)
+    dev_revoke.register(dev)
 
 
 def _port(text: str) -> int:

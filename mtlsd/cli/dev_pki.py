@@ -1,16 +1,22 @@
-"""The little PKI of `mtlsd dev init`: good enough to try everything, and kept by nobody."""
+"""The little PKI of `mtlsd dev`: good enough to try everything, and kept by nobody."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_address
+from typing import Self
 
 import attrs
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 CLOCK_SKEW = timedelta(hours=1)
@@ -25,6 +31,14 @@ class Issued:
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey = attrs.field(repr=False)
+
+    @classmethod
+    def from_pem(cls, certificate: bytes, key: bytes) -> Self:
+        """:raises ValueError: for what `dev init` has not made."""
+        private = load_pem_private_key(key, None)
+        if not isinstance(private, ec.EllipticCurvePrivateKey):
+            raise ValueError("the key is of another kind than those of dev init")
+        return cls(x509.load_pem_x509_certificate(certificate), private)
 
     @property
     def certificate_pem(self) -> bytes:
@@ -54,6 +68,41 @@ def client(name: str, hosts: Sequence[str], issuer: Issued | None, now: datetime
     return _leaf(name, hosts, ExtendedKeyUsageOID.CLIENT_AUTH, issuer, now)
 
 
+def revocation_list(
+    issuer: Issued, entries: Iterable[x509.RevokedCertificate], number: int, now: datetime
+) -> x509.CertificateRevocationList:
+    """The CA's list, good for as long as the CA is.
+
+    :param number: its cRLNumber, greater than that of any list before it.
+    """
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(now.replace(microsecond=0))
+        .next_update(issuer.certificate.not_valid_after_utc)
+        .add_extension(x509.CRLNumber(number), critical=False)
+        .add_extension(_authority_key(issuer), critical=False)
+    )
+    for entry in entries:
+        builder = builder.add_revoked_certificate(entry)
+    return builder.sign(issuer.key, SHA256())
+
+
+def revoked(certificate: x509.Certificate, now: datetime) -> x509.RevokedCertificate:
+    """What a list says of a certificate whose key is lost."""
+    return (
+        x509.RevokedCertificateBuilder()
+        .serial_number(certificate.serial_number)
+        .revocation_date(now.replace(microsecond=0))
+        .add_extension(x509.CRLReason(x509.ReasonFlags.key_compromise), critical=False)
+        .build()
+    )
+
+
+def _authority_key(issuer: Issued) -> x509.AuthorityKeyIdentifier:
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
+
+
 def _leaf(
     name: str, hosts: Sequence[str], purpose: ObjectIdentifier, issuer: Issued | None, now: datetime
 ) -> Issued:
@@ -66,8 +115,7 @@ def _leaf(
     if hosts:
         builder = builder.add_extension(x509.SubjectAlternativeName(list(map(_name, hosts))), critical=False)
     if issuer is not None:
-        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
-        builder = builder.add_extension(identifier, critical=False)
+        builder = builder.add_extension(_authority_key(issuer), critical=False)
     return Issued(builder.sign(key if issuer is None else issuer.key, SHA256()), key)
 
 
