@@ -12,7 +12,8 @@ import attrs
 
 from mtlsd import reasons
 from mtlsd.cli.common import add_config, add_json, load_config, print_json, stored_clients
-from mtlsd.cli.exits import NO_PERMISSION, OK, UsageError
+from mtlsd.cli.exits import NO_PERMISSION, OK, UNAVAILABLE, UsageError
+from mtlsd.cli.questions import would_ask
 from mtlsd.config.model import Config
 from mtlsd.config.pem import certificates_in
 from mtlsd.errors import Fact, Refusal
@@ -21,13 +22,14 @@ from mtlsd.judge import (
     Judgement,
     PresentedCertificate,
     Provisional,
+    Refused,
     Snapshot,
-    judge,
     match_client,
     settle,
+    stand,
 )
 from mtlsd.ops.audit import utc_now
-from mtlsd.pki.revocation_check import QuestionKey
+from mtlsd.revocation.offline import OfflineKnowledge
 from mtlsd.service.assembly import snapshot
 
 _MARKS = {"passed": ("ok", "32"), "failed": ("REFUSED", "31"), "noted": ("note", "33")}
@@ -59,17 +61,29 @@ def _explain(arguments: argparse.Namespace) -> int:
             f"no listener {listener!r} asks for certificates; there is {', '.join(judged_by.trust)}"
         )
     presented = PresentedCertificate(chain[0].der, tuple(own.der for own in chain[1:]), listener, "offline")
-    judgement = judge(presented, judged_by, utc_now())
-    failures: dict[QuestionKey, str] = {}
-    while isinstance(judgement, Provisional):  # nobody is asked here
-        failures |= {question.key: "not asked" for question in judgement.questions}
-        judgement = settle(judgement.standing, judged_by.revocation, utc_now(), failures)
+    judgement = _judged(presented, judged_by, config)
     refusal = _refusal(judgement, arguments.client_id, judged_by)
     if arguments.json:
         print_json(_document(judgement, refusal, listener))
     else:
         _print(judgement, refusal, listener, arguments.client_id)
+    if isinstance(judgement, Provisional):
+        return UNAVAILABLE
     return OK if refusal is None else NO_PERMISSION
+
+
+def _judged(presented: PresentedCertificate, judged_by: Snapshot, config: Config) -> Judgement:
+    """What a daemon would say that has read its files and its cache, and asked nobody since."""
+    now = utc_now()
+    standing = stand(presented, judged_by, now)
+    if isinstance(standing, Refused):
+        return standing
+    groups = [own.group for own in standing.vouching]
+    strict = judged_by.trust_of(presented.listener).strict
+    known = OfflineKnowledge.read(groups, config.fetch.cache, strict, now)
+    for own in standing.vouching:
+        known.note(own.group.name, own.path)
+    return settle(standing, known, now)
 
 
 def _first_listener(config: Config) -> str:
@@ -80,11 +94,9 @@ def _first_listener(config: Config) -> str:
 
 
 def _refusal(judgement: Judgement, client_id: str | None, judged_by: Snapshot) -> Refusal | None:
-    if isinstance(judgement, Provisional):
-        return Refusal(reasons.REVOCATION_UNKNOWN)
-    if not isinstance(judgement, Identity):
+    if isinstance(judgement, Refused):
         return judgement.refusal
-    if client_id is None:
+    if client_id is None or isinstance(judgement, Provisional):
         return None
     client = judged_by.clients.by_id(client_id)
     return Refusal(reasons.CLIENT_UNKNOWN) if client is None else match_client(judgement, client)
@@ -97,6 +109,8 @@ def _document(judgement: Judgement, refusal: Refusal | None, listener: str) -> d
         document["clients"] = dict(judgement.clients)
         document["trust_anchors"] = list(judgement.groups)
         document["valid_until"] = judgement.valid_until.isoformat()
+    if isinstance(judgement, Provisional):
+        document["would_ask"] = [attrs.asdict(own) for own in would_ask(judgement)]
     if refusal is not None:
         document["refusal"] = {
             "reason": refusal.reason.code,
@@ -118,12 +132,20 @@ def _print(judgement: Judgement, refusal: Refusal | None, listener: str, client_
         print(f"{_coloured(f'{mark:>8}', colour)}  {check.name}{seen}")
         if check.outcome != "passed" and check.expected is not None:
             print(f"{'':>8}  expected: {_text(check.expected)}")
-    if refusal is None and isinstance(judgement, Identity):
+    if isinstance(judgement, Provisional):
+        _print_questions(judgement)
+    elif refusal is None and isinstance(judgement, Identity):
         clients = ", ".join(f"{name} ({method})" for name, method in judgement.clients.items())
         until = f"{judgement.valid_until:%Y-%m-%d %H:%M} UTC"
         print(f"{_coloured('accepted', '32')}  {client_id or clients}, until {until}")
     elif refusal is not None:
         _print_refusal(refusal)
+
+
+def _print_questions(judgement: Provisional) -> None:
+    print(f"{_coloured(' awaited', '33')}  Nothing that is known here tells whether it is revoked.")
+    for asked in would_ask(judgement):
+        print(f"{'':>8}  would ask {_text(asked.urls)} about {asked.certificate}, for {asked.trust_anchors}")
 
 
 def _print_refusal(refusal: Refusal) -> None:

@@ -6,6 +6,7 @@ import shlex
 import ssl
 from pathlib import Path
 
+import attrs
 import pytest
 from cryptography import x509
 
@@ -14,6 +15,7 @@ from mtlsd.cli.dev import CLIENT_NAME, Made, init
 from mtlsd.cli.exits import USAGE, UsageError
 from mtlsd.config.load import load
 from mtlsd.judge import Identity, PresentedCertificate, judge
+from mtlsd.revocation.offline import OfflineKnowledge
 from mtlsd.service.assembly import snapshot
 from tests.pki.maker import NOW
 
@@ -47,9 +49,10 @@ def test_ports(tmp_path: Path) -> None:
 def test_clients_are_known(made: Made, name: str, method: str) -> None:
     """The judge takes both, strictly."""
     leaf = ssl.PEM_cert_to_DER_cert((made.config.parent / f"{name}.pem").read_text())
-    judged = judge(
-        PresentedCertificate(leaf, (), "mtls", "offline"), snapshot(load(made.config, NOW).config, ()), NOW
-    )
+    config = load(made.config, NOW).config
+    known = OfflineKnowledge.read(config.groups, config.fetch.cache, True, NOW)
+    judged_by = attrs.evolve(snapshot(config, ()), revocation=known)
+    judged = judge(PresentedCertificate(leaf, (), "mtls", "offline"), judged_by, NOW)
     assert isinstance(judged, Identity)
     assert dict(judged.clients) == {name: method}
 
