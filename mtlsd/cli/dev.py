@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import stat
 from datetime import datetime
 from pathlib import Path
 from string import Template
@@ -79,13 +80,12 @@ def init(directory: Path, now: datetime, *, port: int = 8443, public_port: int =
     :param now: aware; when the certificates begin.
     :param port: of the listener that requires a client certificate.
     :param public_port: of the listener that asks for none.
-    :raises UsageError: when the directory has anything in it, or the ports are one.
+    :raises UsageError: when the directory has anything in it or is not the caller's, or the ports are one.
     """
     if port == public_port:
         raise UsageError("the two listeners need two ports")
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if any(directory.iterdir()):
-        raise UsageError(f"{directory} is not empty; name a directory that is empty or not there yet")
+    _check_ours(directory)
     made = _certificates(now)
     for name, issued in made.items():
         _write(directory / f"{name}.pem", issued.certificate_pem, 0o644)
@@ -96,6 +96,19 @@ def init(directory: Path, now: datetime, *, port: int = 8443, public_port: int =
     text = _CONFIG.substitute(port=port, public_port=public_port, client_name=CLIENT_NAME)
     _write(config, text.encode(), 0o644)
     return Made(config, _commands(directory, port, public_port))
+
+
+def _check_ours(directory: Path) -> None:
+    """Others must not be able to put files of theirs in the place of keys and configuration."""
+    status = directory.stat()
+    if status.st_uid != os.geteuid():
+        raise UsageError(
+            f"{directory} belongs to somebody else; name one of yours, or one that is not there yet"
+        )
+    if status.st_mode & stat.S_IWOTH:
+        raise UsageError(f"everybody may write to {directory}; name a directory that is not there yet")
+    if any(directory.iterdir()):
+        raise UsageError(f"{directory} is not empty; name a directory that is empty or not there yet")
 
 
 def _certificates(now: datetime) -> dict[str, dev_pki.Issued]:

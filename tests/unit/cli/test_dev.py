@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import ssl
 from pathlib import Path
@@ -85,6 +86,20 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not empty"):
         init(tmp_path, NOW)
     assert [path.name for path in tmp_path.iterdir()] == ["server.key"]
+
+
+def test_a_directory_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner could put keys of his own there."""
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(UsageError, match="somebody else"):
+        init(tmp_path, NOW)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_everybody_may_write_to(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    with pytest.raises(UsageError, match="everybody may write"):
+        init(tmp_path, NOW)
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
