@@ -21,6 +21,8 @@ REAL = Pki(utc_now())
 def trusting(directory: Path) -> Path:
     """The development directory, trusting the tests' own CA."""
     (directory / "ca.pem").write_bytes(Presented(REAL.root.der, REAL.pinned.key).chain_pem)
+    since, until = REAL.valid(-1, 1)
+    (directory / "ca.crl").write_bytes(crl_of(REAL.root, this_update=since, next_update=until).der())
     return directory
 
 
