@@ -33,11 +33,13 @@ class Published:
 class Taken:
     """A published certificate that another client has already.
 
-    :ivar client_id: who published it.
+    :ivar uri: where it was published.
+    :ivar client_id: by whom.
     :ivar holder: the client that has it.
     :ivar sha256: of the certificate.
     """
 
+    uri: str
     client_id: str
     holder: str
     sha256: bytes
@@ -57,6 +59,7 @@ def with_published(registrations: Iterable[Registration], sets: Mapping[str, Seq
     :param sets: by `jwks_uri`; what is not there yet has no certificate.
     """
     registrations = tuple(registrations)
+    uris = {own.client.client_id: own.client.jwks_uri or "" for own in registrations}
     holders = {pin: own.client.client_id for own in registrations for pin in _registered(own.client)}
     pins: dict[str, list[bytes]] = {}
     taken: list[Taken] = []
@@ -66,7 +69,7 @@ def with_published(registrations: Iterable[Registration], sets: Mapping[str, Seq
         if holder == client_id:
             pins.setdefault(client_id, []).append(published.der)
         else:
-            taken.append(Taken(client_id, holder, sha256))
+            taken.append(Taken(uris[client_id], client_id, holder, sha256))
     return Merged(tuple(_with_pins(own, pins) for own in registrations), tuple(taken))
 
 

@@ -31,18 +31,13 @@ class Trust:
     _creators: dict[str, IOpenSSLClientConnectionCreator] = attrs.field(factory=dict, init=False)
 
     @classmethod
-    def system(cls) -> Self:
-        """What OpenSSL trusts on this machine."""
-        return cls(partial(optionsForClientTLS, trustRoot=platformTrust()))
-
-    @classmethod
-    def system_and(cls, anchors: Iterable[bytes]) -> Self:
-        """What OpenSSL trusts on this machine, and these."""
-        certificates = [Certificate.load(der) for der in anchors]
-        if not certificates:
-            return cls.system()
-        roots = (platformTrust(), trustRootFromCertificates(certificates))
-        return cls(partial(optionsForClientTLS, trustRoot=_Together(roots)))
+    def system(cls, besides: Iterable[bytes] = ()) -> Self:
+        """What OpenSSL trusts on this machine, and beside it these, as DER."""
+        roots = [platformTrust()]
+        certificates = [Certificate.load(der) for der in besides]
+        if certificates:
+            roots.append(trustRootFromCertificates(certificates))
+        return cls(partial(optionsForClientTLS, trustRoot=_Together(tuple(roots))))
 
     @classmethod
     def from_der(cls, anchors: Iterable[bytes]) -> Self:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, Protocol, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
 
 from mtlsd.cache.files import CacheDirectory
+from mtlsd.clients.fetched import Published
 from mtlsd.errors import Fact
 from mtlsd.jwks_uri.kept import Kept, name_of
 from mtlsd.jwks_uri.key_set import KeySet
+
+DIRECTORY: Final = "jwks_uri"
+"""Where JWK Sets are kept, below the directory of everything that is fetched."""
 
 T = TypeVar("T")
 Report = Callable[[str, Mapping[str, Fact]], None]
@@ -72,10 +77,15 @@ class Disk:
         self.report("cache.failed", {"kind": "jwks_uri", "source": str(directory.path), "error": error})
 
 
-def kept_sets(directory: CacheDirectory, uris: Iterable[str]) -> Loaded:
-    """What a daemon has kept for these, for a command: it changes nothing, and what is bad is not there."""
+def kept_sets(
+    directory: CacheDirectory, uris: Iterable[str], oldest: datetime
+) -> Mapping[str, Sequence[Published]]:
+    """What a daemon has kept for these, for a command: it changes nothing, and what is bad is not there.
+
+    :param oldest: what was good last before this instant is too old to serve.
+    """
     found, _ = _read(directory, {name_of(uri): uri for uri in uris})
-    return found
+    return {uri: own.published(key_set) for uri, (own, key_set) in found.items() if own.good_at >= oldest}
 
 
 def _load(directory: CacheDirectory, wanted: Mapping[str, str]) -> tuple[Loaded, list[str]]:

@@ -10,7 +10,7 @@ each set at most once in `early_seconds`, all together at most `early_per_second
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from typing import Final, Protocol
@@ -21,10 +21,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from mtlsd import reasons
-from mtlsd.clients.fetched import Published
+from mtlsd.clients.fetched import Published, Taken
 from mtlsd.errors import Reason
 from mtlsd.fetch.exchange import Fetched
 from mtlsd.fetch.refused import FetchRefused
+from mtlsd.jose import b64
 from mtlsd.jwks_uri.disk import Disk, Report
 from mtlsd.jwks_uri.kept import Kept
 from mtlsd.jwks_uri.key_set import KeySet
@@ -69,6 +70,7 @@ class KeySets:
     :ivar random: from 0 to 1, so that not all sets are fetched at once.
     :ivar report: takes events for the audit log.
     :ivar changed: called when the certificates of any set have changed.
+    :ivar generation: how often they have.
     """
 
     _log = Logger()
@@ -81,6 +83,7 @@ class KeySets:
     report: Report
     changed: Callable[[], None]
     timing: Timing = attrs.field(factory=Timing)
+    generation: int = attrs.field(default=0, init=False)
     _sets: dict[str, LiveSet] = attrs.field(factory=dict, init=False)
     _heap: list[tuple[float, str]] = attrs.field(factory=list, init=False)
     _running: int = attrs.field(default=0, init=False)
@@ -88,6 +91,7 @@ class KeySets:
     _planning: IDelayedCall | None = attrs.field(default=None, init=False)
     _planned: float | None = attrs.field(default=None, init=False)
     _slots: EarlySlots = attrs.field(init=False)
+    _taken: frozenset[Taken] = attrs.field(default=frozenset(), init=False)
     _stopped: bool = attrs.field(default=False, init=False)
 
     @_slots.default
@@ -124,8 +128,12 @@ class KeySets:
             heappush(self._heap, (own.due, uri))
         self._schedule()
 
-    def configure(self, uris: Mapping[str, tuple[str, ...]]) -> None:
-        """Keep these from now on: new ones are fetched at once, those that are gone are forgotten."""
+    def configure(self, uris: Mapping[str, tuple[str, ...]], taken: Iterable[Taken] = ()) -> None:
+        """Keep these from now on: new ones are fetched at once, those that are gone are forgotten.
+
+        :param taken: what clients publish although others have it: told once.
+        """
+        self._tell_taken(frozenset(taken))
         for uri in self._sets.keys() - uris.keys():
             gone = self._sets.pop(uri)
             if gone.running is not None:
@@ -275,11 +283,21 @@ class KeySets:
         changed = changes(before, own.published)
         if changed:
             self.report("jwks_uri.updated", {**own.facts(), **changed})
+            self.generation += 1
             self.changed()
 
     def _tell_skipped(self, own: LiveSet, before: Sequence[str]) -> None:
         if set(own.skipped) - set(before):
             self.report("jwks_uri.key_skipped", {**own.facts(), "seen": own.skipped})
+
+    def _tell_taken(self, taken: frozenset[Taken]) -> None:
+        for own in sorted(taken - self._taken, key=lambda own: (own.client_id, own.sha256)):
+            seen = [f"{b64.encode_text(own.sha256)} belongs to client {own.holder!r}"]
+            self.report(
+                "jwks_uri.key_skipped",
+                {"kind": "jwks_uri", "source": own.uri, "clients": [own.client_id], "seen": seen},
+            )
+        self._taken = taken
 
 
 def _is_worth_a_write(before: Kept | None, after: Kept) -> bool:

@@ -57,7 +57,7 @@ def test_nobody_takes_a_registered_certificate_away() -> None:
         [publishing("a"), registered(pinned("b", "one"))],
         {"https://a.example/jwks": [Published(one, EARLIER), Published(certificate("two"), NOW)]},
     )
-    assert merged.taken == (Taken("a", "b", hashlib.sha256(one).digest()),)
+    assert merged.taken == (Taken("https://a.example/jwks", "a", "b", hashlib.sha256(one).digest()),)
     assert [own.client.pins for own in merged.registrations] == [(certificate("two"),), (one,)]
     ClientIndex.build(merged.registrations)
 

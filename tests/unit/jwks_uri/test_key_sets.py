@@ -9,10 +9,11 @@ import attrs
 import pytest
 
 from mtlsd import reasons
+from mtlsd.clients.fetched import Taken
 from mtlsd.jwks_uri.disk import kept_sets
 from mtlsd.jwks_uri.key_sets import MOST_AT_ONCE, may_be_published
 from tests.unit.jwks_uri.world import URI, World, body
-from tests.unit.stores.values import certificate
+from tests.unit.stores.values import NOW, certificate
 
 OTHER = "https://b.example/jwks"
 ONE, TWO = certificate("one"), certificate("two")
@@ -263,6 +264,18 @@ class TestMany:
         assert status.clients == ("b", "c")
         assert world.told("source.failed") == []
 
+    def test_what_belongs_to_another_client_is_told_once(self, world: World) -> None:
+        fetched(world, "one")
+        taken = [Taken(URI, "a", "b", b"x" * 32)]
+        for _ in range(3):
+            world.key_sets.configure({URI: ("a",)}, taken)
+        [told] = world.told("jwks_uri.key_skipped")
+        assert (told["source"], told["clients"]) == (URI, ["a"])
+        assert "belongs to client 'b'" in str(told["seen"])
+        world.key_sets.configure({URI: ("a",)})
+        world.key_sets.configure({URI: ("a",)}, taken)
+        assert len(world.told("jwks_uri.key_skipped")) == 2
+
     def test_stop(self, world: World) -> None:
         world.start(URI, OTHER)
         [one, other] = world.after(2)
@@ -374,5 +387,6 @@ class TestRestart:
 
     def test_a_command_sees_what_the_daemon_has(self, kept: World) -> None:
         assert kept.cache is not None
-        found = kept_sets(kept.cache, [URI, OTHER])
-        assert {uri: own.certificates for uri, (_, own) in found.items()} == {URI: (ONE,)}
+        found = kept_sets(kept.cache, [URI, OTHER], NOW)
+        assert found == {URI: kept.key_sets.published[URI]}
+        assert kept_sets(kept.cache, [URI, OTHER], kept.now() + timedelta(days=1)) == {}
