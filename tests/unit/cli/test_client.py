@@ -11,6 +11,7 @@ from cryptography import x509
 from mtlsd.cli.exits import CONFIGURATION, OK, USAGE
 from mtlsd.ops.audit import utc_now
 from tests.pki import Pki, Presented, dn
+from tests.pki.crls import crl_of
 from tests.unit.cli.conftest import Ran
 
 Mtlsd = Callable[..., Ran]
