@@ -31,13 +31,18 @@ class Trust:
     _creators: dict[str, IOpenSSLClientConnectionCreator] = attrs.field(factory=dict, init=False)
 
     @classmethod
-    def system(cls, besides: Iterable[bytes] = ()) -> Self:
+    def system(cls) -> Self:
+        """What OpenSSL trusts on this machine."""
+        return cls(partial(optionsForClientTLS, trustRoot=platformTrust()))
+
+    @classmethod
+    def system_and(cls, anchors: Iterable[bytes]) -> Self:
         """What OpenSSL trusts on this machine, and beside it these, as DER."""
-        roots = [platformTrust()]
-        certificates = [Certificate.load(der) for der in besides]
-        if certificates:
-            roots.append(trustRootFromCertificates(certificates))
-        return cls(partial(optionsForClientTLS, trustRoot=_Together(tuple(roots))))
+        certificates = [Certificate.load(der) for der in anchors]
+        if not certificates:
+            return cls.system()
+        together = _Together((platformTrust(), trustRootFromCertificates(certificates)))
+        return cls(partial(optionsForClientTLS, trustRoot=together))
 
     @classmethod
     def from_der(cls, anchors: Iterable[bytes]) -> Self:
