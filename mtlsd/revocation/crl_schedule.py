@@ -53,6 +53,7 @@ class Schedule:
         for source in self.book.sources.values():
             if source.last_tried is None and self.has_current(source):
                 source.next_try = self.pace.soon(now, self.random())
+        self._last_tick = (now, self.clock.seconds())
         self._sleep(0)
 
     def stop(self) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Self
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from mtlsd.cache.files import CacheDirectory
@@ -156,10 +156,13 @@ class CrlSources:
         self.note(path)
         asked: set[str] = set()
         while not self._schedule.stopped:
-            relevant = self._relevant(path, position)
-            pending = self._pending(relevant, asked, self._is_answered(path, position))
+            answered = self._is_answered(path, position)
+            # Where the lists tell already, a delta that was never read may still tell more.
+            deltas = [own for own in self._deltas(path, position) if own.is_new]
+            relevant = deltas if answered else [*self._named(path, position), *deltas]
+            pending = self._pending(relevant, asked)
             if not pending:
-                return None if self._is_answered(path, position) else _why(relevant)
+                return None if answered else _why(relevant)
             await _first_of(pending)
         return "fetch.closed: mtlsd is ending"
 
@@ -171,43 +174,50 @@ class CrlSources:
         found = check_crls(path, position, self.table, self._now(), self._policy.grace)
         return found.status != "unknown"
 
-    def _relevant(self, path: Path, position: int) -> Sequence[CrlSource]:
-        """The sources that might tell about a certificate: those it names, and those of the configuration."""
-        found: list[CrlSource | None] = []
-        if self._policy.crl_from_certificate:
-            certificate = path.certificates[position]
-            named = [*certificate.crl_urls, *freshest_urls(certificate)]
-            for url in certificate.crl_urls:
-                named += self._delta_urls(url)
-            found = [self._learn(url) for url in named]
-        found += [own for own in self._book.sources.values() if own.origin in ("file", "url")]
-        return tuple({own.name: own for own in found if own is not None}.values())
+    def _named(self, path: Path, position: int) -> Sequence[CrlSource]:
+        """The sources that may have lists about a certificate: those it names, then the configuration's."""
+        urls = path.certificates[position].crl_urls if self._policy.crl_from_certificate else ()
+        found = self._learned(urls)
+        sources = self._book.sources.values()
+        return [*found, *(own for own in sources if own.origin in ("file", "url") and own not in found)]
 
-    def _pending(self, relevant: Iterable[CrlSource], asked: set[str], answered: bool) -> list[CrlSource]:
-        """The sources that are worth waiting for; those that are not asked yet are asked.
+    def _deltas(self, path: Path, position: int) -> Sequence[CrlSource]:
+        """The sources of deltas that the certificate names, and the lists that it names."""
+        if not self._policy.crl_from_certificate:
+            return ()
+        certificate = path.certificates[position]
+        urls = list(freshest_urls(certificate))
+        for url in certificate.crl_urls:
+            urls += self._delta_urls(url)
+        return self._learned(urls)
 
-        :param asked: the names of those that have been waited for.
-        :param answered: the lists tell already; but a delta that was never read may tell more.
+    def _pending(self, relevant: Iterable[CrlSource], asked: set[str]) -> list[CrlSource]:
+        """The sources that are worth waiting for; each is asked once, if it makes sense to ask it.
+
+        :param asked: the names of those that have had their turn.
         """
         found = []
         for source in relevant:
-            if answered and (source.origin != "learned" or not source.is_new):
-                continue
-            if not source.loading and source.name not in asked and self._may_ask(source):
+            begun = not source.loading and source.name not in asked and self._may_ask(source)
+            if begun:
                 self._schedule.begin(source)
             asked.add(source.name)
-            if source.loading and not self._schedule.has_current(source):
+            if begun or (source.loading and not self._schedule.has_current(source)):
                 found.append(source)
         return found
 
     def _may_ask(self, source: CrlSource) -> bool:
-        if source.is_new and not source.is_file:
-            return True
-        if self._schedule.has_current(source) or source.is_file or not source.may_recover_soon:
+        if source.is_file or self._schedule.has_current(source):
             return False
-        return source.failed_at is None or abs(self._now() - source.failed_at) >= self._pace.again
+        if source.failed_at is None:
+            return True
+        return source.may_recover_soon and abs(self._now() - source.failed_at) >= self._pace.again
 
     # -- what is learned from certificates and lists -------------------------------------------------------
+
+    def _learned(self, urls: Iterable[str]) -> Sequence[CrlSource]:
+        found = [self._learn(url) for url in dict.fromkeys(urls)]
+        return [own for own in found if own is not None]
 
     def _learn(self, url: str) -> CrlSource | None:
         found, evicted = self._book.learn(url, self._now())
@@ -251,6 +261,8 @@ class CrlSources:
 def _first_of(sources: Iterable[CrlSource]) -> Deferred[None]:
     """Fires when any of them has ended its try. Cancelling it disturbs nobody."""
     waited = tuple(sources)
+    if not all(source.loading for source in waited):
+        return succeed(None)
     waiting: Deferred[None] = Deferred()
     for source in waited:
         source.waiting.add(waiting)

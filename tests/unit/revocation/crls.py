@@ -114,6 +114,7 @@ class World(Pki):
         self.events: list[tuple[str, Mapping[str, Fact]]] = []
         self.changes = 0
         self.chance = 0.5
+        self.random: Callable[[], float] = lambda: self.chance
         self.directory = CacheDirectory(directory / "cache")
         self.intermediates: tuple[bytes, ...] = (self.intermediate.der,)
         self.policy = policy
@@ -141,7 +142,7 @@ class World(Pki):
             clock=self.clock,
             now=lambda: self.wall,
             in_thread=self.in_thread,
-            random=lambda: self.chance,
+            random=lambda: self.random(),
             report=lambda event, facts: self.events.append((event, facts)),
             changed=self._changed,
             limits=self.limits,
