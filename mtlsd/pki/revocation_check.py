@@ -163,10 +163,8 @@ class _Check:
         found = check_crls(path, position, self.known.crls(self.group), self.now, self.policy.grace)
         if found.status != "unknown":
             return _Said(found.answer())
-        askable = self.policy.crl_urls or (
-            self.policy.crl_from_certificate and path.certificates[position].crl_urls
-        )
-        return self._open("crl", path, position, _why(found)) if askable else _Said(why=_why(found))
+        # Even where nothing is to be fetched: whoever has the lists may not know this path's CAs yet.
+        return self._open("crl", path, position, _why(found))
 
     def _ocsp(self, path: Path, position: int) -> _Said:
         certificate, issuer = path.certificates[position : position + 2]

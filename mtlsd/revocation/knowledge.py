@@ -60,8 +60,8 @@ class Knowledge:
     lists: Mapping[str, Lists]
     answers: Answers
     wait_seconds: float
-    _clock: IReactorTime
-    _now: Callable[[], datetime]
+    clock: IReactorTime
+    now: Callable[[], datetime]
     _version: Version
     max_waiting: int = 2000
     _waiting: int = attrs.field(default=0, init=False)
@@ -97,7 +97,7 @@ class Knowledge:
         running = DeferredList(
             [Deferred.fromCoroutine(own.run()) for own in inquiries.values()], consumeErrors=True
         )
-        running.addTimeout(self.wait_seconds, self._clock, lambda *_: None)
+        running.addTimeout(self.wait_seconds, self.clock, lambda *_: None)
         return running.addBoth(lambda _: self._ended(inquiries.values()))
 
     def _ended(self, inquiries: Iterable[_Inquiry]) -> Failures:
@@ -131,7 +131,7 @@ class _Inquiry:
         group = self.known.groups.get(self.group)
         if group is None or group.revocation is None:  # a reload has taken it away
             return ()
-        return check_revocation(self.path, group, self.known, self.known._now(), self.failures).questions
+        return check_revocation(self.path, group, self.known, self.known.now(), self.failures).questions
 
     async def _ask(self, question: Question) -> None:
         """Ask, once. What the answer is worth is seen when the path is looked at again."""

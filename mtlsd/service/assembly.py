@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from mtlsd.clients.client import Client
+from mtlsd.clients.fetched import Published, with_published
 from mtlsd.clients.index import ClientIndex, Registration
 from mtlsd.config.model import Config, Listener
 from mtlsd.errors import ConfigError, Mistake
 from mtlsd.jose import b64
 from mtlsd.jose.keyring import Keyring
-from mtlsd.judge import ListenerTrust, Snapshot
+from mtlsd.judge import ListenerTrust, NothingKnown, Snapshot
 from mtlsd.oauth.metadata import PATHS, ServedListener, authorization_server_metadata, well_known_path
 from mtlsd.oauth.token_endpoint import TokenEndpoint
 from mtlsd.oauth.tokens import AccessTokenIssuer
+from mtlsd.pki.revocation_check import Known
 from mtlsd.verdicts import Judge
 from mtlsd.web.resources import Endpoint, Jwks, Metadata, Nothing, Routes, Token
-from mtlsd.web.serving import Current, Serving
+from mtlsd.web.serving import Current, Resolve, Serving, nobody_answers
 
 STORE = "store"
+NOTHING_PUBLISHED: Mapping[str, Sequence[Published]] = MappingProxyType({})
+NOTHING_KNOWN: Known = NothingKnown()
 
 
 def random_id() -> str:
@@ -30,16 +35,24 @@ def random_id() -> str:
     return b64.encode_text(os.urandom(16))
 
 
-def client_index(config: Config, stored: Iterable[Client]) -> ClientIndex:
-    """All clients: those of the files and those of the store.
+def registrations(config: Config, stored: Iterable[Client]) -> tuple[Registration, ...]:
+    """All clients: those of the files and those of the store."""
+    return (*config.registrations, *(Registration(client, STORE) for client in stored))
 
+
+def client_index(
+    config: Config, stored: Iterable[Client], published: Mapping[str, Sequence[Published]] = NOTHING_PUBLISHED
+) -> ClientIndex:
+    """All clients, those with a `jwks_uri` with the certificates that they publish.
+
+    :param published: by `jwks_uri`.
     :raises ConfigError: when two of them claim the same name or certificate, or one of the store names an
-        anchor group that the configuration does not have.
+        anchor group that the configuration does not have. What is published never does that.
     """
-    registrations = [*config.registrations, *(Registration(client, STORE) for client in stored)]
+    registered = with_published(registrations(config, stored), published).registrations
     anchor_keys = {group.name: [anchor.key_sha256 for anchor in group.anchors] for group in config.groups}
-    _check_groups(registrations, anchor_keys)
-    return ClientIndex.build(registrations, anchor_keys)
+    _check_groups(registered, anchor_keys)
+    return ClientIndex.build(registered, anchor_keys)
 
 
 def _check_groups(registrations: Iterable[Registration], groups: Mapping[str, object]) -> None:
@@ -57,9 +70,16 @@ def _check_groups(registrations: Iterable[Registration], groups: Mapping[str, ob
         raise ConfigError(tuple(mistakes))
 
 
-def snapshot(config: Config, stored: Iterable[Client]) -> Snapshot:
+def snapshot(
+    config: Config,
+    stored: Iterable[Client],
+    published: Mapping[str, Sequence[Published]] = NOTHING_PUBLISHED,
+    revocation: Known = NOTHING_KNOWN,
+) -> Snapshot:
     """What the judge reads.
 
+    :param published: as for :func:`client_index`.
+    :param revocation: what is known about it.
     :raises ConfigError: as :func:`client_index` does.
     """
     trust = {
@@ -67,10 +87,12 @@ def snapshot(config: Config, stored: Iterable[Client]) -> Snapshot:
         for listener in config.listeners
         if listener.asks_for_certificate
     }
-    return Snapshot(client_index(config, stored), trust)
+    return Snapshot(client_index(config, stored, published), trust, revocation)
 
 
-def serving(config: Config, judged_by: Snapshot, keyring: Keyring, now: datetime) -> Serving:
+def serving(
+    config: Config, judged_by: Snapshot, keyring: Keyring, now: datetime, resolve: Resolve = nobody_answers
+) -> Serving:
     """What the resources serve."""
     tokens = AccessTokenIssuer(
         issuer=config.issuer,
@@ -84,6 +106,7 @@ def serving(config: Config, judged_by: Snapshot, keyring: Keyring, now: datetime
         token_endpoint=TokenEndpoint(judged_by.clients, tokens),
         metadata=_json(authorization_server_metadata(config.issuer, list(map(_served, config.listeners)))),
         jwks=_json(keyring.jwks(now)),
+        resolve=resolve,
     )
 
 

@@ -23,6 +23,7 @@ from mtlsd.jose.keyring import Keyring
 from mtlsd.keys.files import KEYRING, algorithm_mistake, load_or_create
 from mtlsd.ops.audit import AuditLog, utc_now
 from mtlsd.service import assembly
+from mtlsd.service.background import Background, Report
 from mtlsd.service.listening import Listening, Prepared, kept_open
 from mtlsd.stores.interfaces import ClientStore, StoreError
 from mtlsd.stores.sqlite import open_store
@@ -66,6 +67,8 @@ class Server:
     _audit: AuditLog
     _current: Current
     _seen: _Seen
+    _background: Background
+    _keys_have_changed: bool = attrs.field(default=False, init=False)
     _watch: LoopingCall = attrs.field(init=False)
     _changing: DeferredLock = attrs.field(factory=DeferredLock, init=False)
     _leaving: list[Deferred[None]] = attrs.field(factory=list, init=False)
@@ -84,20 +87,24 @@ class Server:
         audit = AuditLog(write_audit, utc_now)
         store = await _opened(config.store, reactor)
         opened: dict[str, Listening] = {}
+        built: _Built | None = None
         try:
-            serving, seen = await _built(config, store, reactor)
-            current = Current(serving, audit.event, utc_now, assembly.random_id)
+            built = await _Built.make(config, store, reactor, audit.event)
+            current = Current(built.serving, audit.event, utc_now, assembly.random_id)
             for prepared in _prepared(config, current):
                 opened[prepared.name] = await Listening.open(prepared, current, reactor)
         except BaseException:
             await _closed(opened.values(), 0, reactor)
+            if built is not None:
+                await built.background.leave()
             await store.close()
             raise
-        server = cls(config, opened, reactor, store, audit, current, seen)
+        server = cls(config, opened, reactor, store, audit, current, built.seen, built.background)
         server._begin()
         return server
 
     def _begin(self) -> None:
+        self._background.adopt(self._keys_changed)
         self._audit.event("server.started", {"version": __version__, "listeners": self._places()})
         self._watch = LoopingCall(lambda: Deferred.fromCoroutine(self._look()))
         self._watch.clock = self._reactor
@@ -138,6 +145,7 @@ class Server:
         try:
             await _closed(self.listening.values(), self.config.drain_seconds, self._reactor)
             await gatherResults(self._leaving)
+            await self._background.leave()
             await self._store.close()
         finally:
             self._changing.release()
@@ -164,10 +172,16 @@ class Server:
         else:
             self._log.failure("refresh.failed")
 
+    def _keys_changed(self) -> None:
+        """The certificates that a client publishes are others now: they are taken over at once."""
+        self._keys_have_changed = True
+        self._reactor.callLater(0, lambda: Deferred.fromCoroutine(self._look()))
+
     async def _has_changed(self) -> bool:
         until = self._seen.keys_until
         return (
-            await self._store.generation() != self._seen.store
+            self._keys_have_changed
+            or await self._store.generation() != self._seen.store
             or _stamp(self.config) != self._seen.keyring
             or (until is not None and until <= utc_now())
         )
@@ -176,21 +190,28 @@ class Server:
         same_store = config.store == self.config.store
         store = self._store if same_store else await _opened(config.store, self._reactor)
         fresh: dict[str, Listening] = {}
+        built: _Built | None = None
         try:
-            serving, seen = await _built(config, store, self._reactor)
-            prepared = _prepared(config, self._current, serving)
+            self._keys_have_changed = False
+            built = await _Built.make(config, store, self._reactor, self._audit.event, self._background)
+            prepared = _prepared(config, self._current, built.serving)
             kept = kept_open(self.listening, prepared)
             for one in prepared:
                 if one.name not in kept:
                     fresh[one.name] = await Listening.open(one, self._current, self._reactor)
         except BaseException:
             await _closed(fresh.values(), 0, self._reactor)
+            if built is not None:
+                await built.background.leave(self._background)
             if not same_store:
                 await store.close()
             raise
-        old_store, self._store, self._seen = self._store, store, seen
-        self._current.serving = serving
+        old_store, self._store, self._seen = self._store, store, built.seen
+        old_background, self._background = self._background, built.background
+        self._current.serving = built.serving
         self._swap(config, prepared, kept, fresh)
+        self._background.adopt(self._keys_changed)
+        await old_background.leave(self._background)
         if not same_store:
             await old_store.close()
 
@@ -223,16 +244,45 @@ async def _opened(path: Path, reactor: Any) -> ClientStore:
     return store
 
 
-async def _built(config: Config, store: ClientStore, reactor: Any) -> tuple[Serving, _Seen]:
-    """What is to be served now. Its versions are read first: a change in between is seen the next time."""
-    now = utc_now()
-    generation = await store.generation()
-    keyring = await _keyring(config, now, reactor)
-    stamp = _stamp(config)
-    _tell_algorithm(config, keyring)
-    snapshot = assembly.snapshot(config, await store.list_clients())
-    ends = [retiring.until_at for retiring in keyring.retiring]
-    return assembly.serving(config, snapshot, keyring, now), _Seen(generation, stamp, min(ends, default=None))
+@attrs.frozen
+class _Built:
+    """What is to be served next."""
+
+    serving: Serving
+    seen: _Seen
+    background: Background
+
+    @classmethod
+    async def make(
+        cls,
+        config: Config,
+        store: ClientStore,
+        reactor: Any,
+        report: Report,
+        before: Background | None = None,
+    ) -> Self:
+        """Make it; what is live stays as it is.
+
+        Versions are read first: a change in between is seen the next time.
+
+        :param report: takes audit events.
+        """
+        now = utc_now()
+        generation = await store.generation()
+        keyring = await _keyring(config, now, reactor)
+        stamp = _stamp(config)
+        _tell_algorithm(config, keyring)
+        stored = await store.list_clients()
+        registrations = assembly.registrations(config, stored)
+        background = await Background.open(config, registrations, reactor, report, before)
+        try:
+            snapshot = assembly.snapshot(config, stored, background.published, background.knowledge)
+        except BaseException:
+            await background.leave(before)
+            raise
+        serving = assembly.serving(config, snapshot, keyring, now, background.knowledge.resolve)
+        ends = [retiring.until_at for retiring in keyring.retiring]
+        return cls(serving, _Seen(generation, stamp, min(ends, default=None)), background)
 
 
 async def _keyring(config: Config, now: datetime, reactor: Any) -> Keyring:

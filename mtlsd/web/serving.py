@@ -17,6 +17,11 @@ Resolve = Callable[[Sequence[Question]], Deferred[Failures]]
 """Has questions about revocation answered, within a deadline; fires with why some got no answer."""
 
 
+def nobody_answers(questions: Sequence[Question]) -> Deferred[Failures]:
+    """Where there is nobody to ask."""
+    return succeed({question.key: "" for question in questions})
+
+
 @attrs.frozen
 class Serving:
     """Everything that an answer depends on, made from one configuration, store and keyring.
@@ -30,7 +35,7 @@ class Serving:
     token_endpoint: TokenEndpoint
     metadata: bytes
     jwks: bytes
-    resolve: Resolve = attrs.field(default=lambda questions: succeed({}))
+    resolve: Resolve
 
 
 @attrs.define

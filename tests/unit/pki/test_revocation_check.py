@@ -139,6 +139,7 @@ def test_grace_after_next_update() -> None:
 
 def test_nobody_to_ask() -> None:
     finding = find(KnownHere(), order=BOTH, ocsp_url=None)
+    finding = find(KnownHere(), {finding.questions[0].key: ""}, order=BOTH, ocsp_url=None)
     assert finding.status == "unknown"
     assert [why.split(":")[0] for why in finding.why] == ["ocsp.no_url", "crl.none"]
 

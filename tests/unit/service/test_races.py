@@ -34,7 +34,14 @@ def test_a_look_does_not_bring_an_old_configuration_back() -> None:
 
     store, lines, anything = Store(), list[bytes](), cast(Any, None)
     server = Recording(
-        old, {}, Clock(), cast(Any, store), AuditLog(lines.append, utc_now), anything, _Seen(1, (0, 0), None)
+        old,
+        {},
+        Clock(),
+        cast(Any, store),
+        AuditLog(lines.append, utc_now),
+        anything,
+        _Seen(1, (0, 0), None),
+        anything,
     )
     look = Deferred.fromCoroutine(server._look())
     server._changing.acquire()  # the reload begins,
