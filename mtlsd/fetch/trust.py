@@ -31,18 +31,11 @@ class Trust:
     _creators: dict[str, IOpenSSLClientConnectionCreator] = attrs.field(factory=dict, init=False)
 
     @classmethod
-    def system(cls) -> Self:
-        """What OpenSSL trusts on this machine."""
-        return cls(partial(optionsForClientTLS, trustRoot=platformTrust()))
-
-    @classmethod
-    def system_and(cls, anchors: Iterable[bytes]) -> Self:
+    def system(cls, besides: Iterable[bytes] = ()) -> Self:
         """What OpenSSL trusts on this machine, and beside it these, as DER."""
-        certificates = [Certificate.load(der) for der in anchors]
-        if not certificates:
-            return cls.system()
-        together = _Together((platformTrust(), trustRootFromCertificates(certificates)))
-        return cls(partial(optionsForClientTLS, trustRoot=together))
+        certificates = [Certificate.load(der) for der in besides]
+        more = (trustRootFromCertificates(certificates),) if certificates else ()
+        return cls(partial(optionsForClientTLS, trustRoot=_Together((platformTrust(), *more))))
 
     @classmethod
     def from_der(cls, anchors: Iterable[bytes]) -> Self:
