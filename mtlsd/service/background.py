@@ -60,7 +60,7 @@ class Outgoing:
     @classmethod
     def open(cls, fetch: Fetch, reactor: Any, report: Report) -> Self:
         """Nothing is fetched yet."""
-        trust = Trust.system_and(root.der for root in fetch.trusted_certificates)
+        trust = Trust.system(root.der for root in fetch.trusted_certificates)
         resolver = SystemResolver(reactor.nameResolver)
         fetcher = Fetcher(reactor, reactor, resolver, AddressRules.allowing(fetch.allow), trust)
         reader = ThreadWorker(reactor, "reader")
