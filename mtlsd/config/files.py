@@ -17,6 +17,7 @@ from mtlsd.config.reading import Unreadable, read_file
 from mtlsd.config.text import shown
 from mtlsd.errors import Refusal
 from mtlsd.pki.certificate import Certificate
+from mtlsd.pki.path import check_readable
 
 
 @attrs.frozen
@@ -72,7 +73,9 @@ class Files:
 
     def _certificate(self, key: str, name: str, index: int, der: bytes) -> Certificate | None:
         try:
-            return Certificate.from_der(der)
+            certificate = Certificate.from_der(der)
+            check_readable(certificate)  # or nothing could be built with it later
+            return certificate
         except Refusal as refusal:
             detail = str(refusal.facts.get("detail", refusal.reason.meaning))
             self._add(key, name, f"certificate {index} cannot be read: {detail}", "Have it issued again.")

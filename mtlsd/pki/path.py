@@ -82,6 +82,7 @@ class PathValidator:
         """Take the union of the groups' anchors and intermediates.
 
         :param strict: whether certificates must be as RFC 5280 has them (X509_STRICT).
+        :raises Refusal: when OpenSSL cannot read one of them, see :func:`check_readable`.
         """
         groups = tuple(groups)
         anchors = tuple(dict.fromkeys(own for group in groups for own in group.anchors))
@@ -218,11 +219,20 @@ def _store(anchors: Iterable[crypto.X509], strict: bool, now: datetime) -> crypt
     return store
 
 
+def check_readable(certificate: Certificate) -> None:
+    """Refuse what has been read here, but OpenSSL cannot read, such as a name that is a BOOLEAN.
+
+    :raises Refusal: certificate.malformed
+    """
+    _load(certificate)
+
+
 def _load(certificate: Certificate) -> crypto.X509:
     try:
         return crypto.load_certificate(crypto.FILETYPE_ASN1, certificate.der)
     except crypto.Error as error:
-        facts = {"part": "certificate", "detail": f"OpenSSL cannot read it: {error}"}
+        why = error.args[0][0][2] if error.args and error.args[0] else "it does not say why"
+        facts = {"part": "certificate", "detail": f"OpenSSL cannot read it: {why}"}
         raise Refusal(reasons.CERTIFICATE_MALFORMED, certificate.facts() | facts) from None
 
 

@@ -44,6 +44,21 @@ def test_leaf_as_anchor(example: Example) -> None:
     assert "self_signed_tls_client_auth" in note.remedy
 
 
+@pytest.mark.parametrize("key", ["certificates", "intermediates"])
+def test_anchor_that_openssl_cannot_read(example: Example, key: str) -> None:
+    """Its common name is a BOOLEAN, which Python's cryptography takes."""
+    common_name = bytes.fromhex("06 03 550403")
+    at = pki().root.der.rindex(common_name) + len(common_name)
+    broken = pki().root.der[:at] + b"\x01" + pki().root.der[at + 1 :]
+    example.put("broken.pem", pem(pki().root.der) + pem(broken))
+    example.group[key] = ["broken.pem"]
+    (note,) = (note for note in example.notes() if note.fatal)
+    assert note.place == f"{PARTNERS}.{key}"
+    assert (
+        note.message == '"broken.pem" certificate 2 cannot be read: OpenSSL cannot read it: mstring wrong tag'
+    )
+
+
 def test_expired_anchor(example: Example) -> None:
     example.put("root.pem", pem(pki().root.der) + pem(pki().expired_root.der))
     assert example.told() == [f"?{PARTNERS}.certificates: CN=Expired Root,O=Test PKI expired on 2026-11-20"]
