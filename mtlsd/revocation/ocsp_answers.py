@@ -262,7 +262,7 @@ class OcspAnswers:
         """Keep an answer, unless what is known is newer."""
         kept = self._table.peek(inquiry.key)
         known = None if kept is None else kept.answer
-        if known is not None and is_older(found.answer, known):
+        if known is not None and is_older(found.answer, known, self._now()):
             assert kept is not None
             fresh = kept.is_fresh(self._now())
             return None if fresh else "ocsp.older: the answer is older than one that is known"

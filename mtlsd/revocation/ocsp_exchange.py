@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Final
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -38,6 +39,8 @@ from mtlsd.revocation.responders import (
     breaker_open,
     is_not_understood,
 )
+
+_LEAST_SECONDS: Final = 0.05  # with less left nobody can answer, and it would look like the responder's fault
 
 
 @attrs.frozen
@@ -95,8 +98,11 @@ class Exchange:
         try:
             if not responder.breaker.allows:
                 raise breaker_open(responder)
+            left = until - self.clock.seconds()
+            if left < _LEAST_SECONDS:
+                raise _busy(seconds)
             with self.responders.trying(responder):
-                return await self._once(url, inquiry, way, max(0.0, until - self.clock.seconds()))
+                return await self._once(url, inquiry, way, left)
         finally:
             self.responders.release(responder)
 
@@ -174,4 +180,8 @@ def _http(request: OcspRequest, url: str, way: Way) -> HttpRequest:
 
 
 def _waited_too_long(_: object, seconds: float) -> None:
-    raise NotAsked(f"ocsp.busy: the responder was busy for {seconds:g} seconds")
+    raise _busy(seconds)
+
+
+def _busy(seconds: float) -> NotAsked:
+    return NotAsked(f"ocsp.busy: the responder was busy for {seconds:g} seconds")

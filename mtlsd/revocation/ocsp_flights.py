@@ -7,7 +7,7 @@ next, and its deadline is near.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from typing import Any, Final
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
@@ -17,6 +17,8 @@ from twisted.python.failure import Failure
 
 from mtlsd.revocation.inquiry import Inquiry, Key
 from mtlsd.revocation.responders import NotAsked, Responder
+
+_MARGIN_SECONDS: Final = 0.1
 
 Why = str | None
 """None where there is an answer, else why there is none: a code and one sentence."""
@@ -87,8 +89,8 @@ class OcspFlights:
         flight = self._flights[inquiry.key] = Flight(inquiry)
         passenger = self._board(flight)
         flight.running = Deferred.fromCoroutine(run(flight)).addBoth(self._land, flight)
-        # After those of the asking itself: if that ends at the same moment, it knows better why.
-        return passenger.addTimeout(seconds, self.clock, _too_late)
+        # The asking ends by itself in time, and knows better why.
+        return passenger.addTimeout(seconds + _MARGIN_SECONDS, self.clock, _too_late)
 
     def _board(self, flight: Flight) -> Deferred[Why]:
         passenger: Deferred[Why] = Deferred(flight.waiting.remove)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from mtlsd.errors import Fact
+from mtlsd.pki.ocsp import SKEW
 from mtlsd.pki.revocation import Answer
 from mtlsd.revocation.inquiry import Inquiry
 
 
-def is_older(new: Answer, known: Answer) -> bool:
-    """Whether a new answer must not follow what is known. Of two of one moment the graver one stands."""
-    if known.status == "unknown":
+def is_older(new: Answer, known: Answer, now: datetime) -> bool:
+    """Whether a new answer must not follow what is known. Of two of one moment the graver one stands.
+
+    What is from the future, since a clock was wrong, stands in nobody's way.
+    """
+    if known.status == "unknown" or known.this_update > now + SKEW:
         return False
     if new.this_update == known.this_update:
         return known.status == "revoked" and new.status != "revoked"

@@ -380,6 +380,21 @@ def test_slots() -> None:
     assert [result_of(hanging[2]), result_of(other)] == [None, None]
 
 
+def test_one_server_does_not_fill_the_queue() -> None:
+    """Nor does it hold the slots of another one of the same host."""
+    world = World(limits=Limits(per_host=1, queue_per_host=2))
+    hanging = [world.get(f"http://a.example:8080/{number}") for number in range(3)]
+    assert code_of(world.get("http://a.example:8080/3")) == "busy"
+    assert world.connections == 1
+    others = [world.get("http://a.example:8081/"), world.get("http://b.example/")]
+    assert world.connections == 3
+    waiting = world.get("http://b.example/2")
+    assert [result_of(own) for own in (*hanging, *others, waiting)] == [None] * 6
+    hanging[1].addErrback(lambda failure: failure.trap(CancelledError))
+    hanging[1].cancel()
+    assert result_of(world.get("http://a.example:8080/4")) is None
+
+
 def test_waiting_counts_against_the_deadline() -> None:
     world = World(limits=Limits(per_host=1))
     world.get("http://a.example/1", deadline_seconds=60)

@@ -242,7 +242,12 @@ class World:
 def settled(deferred: Deferred[Any]) -> Any:
     """What has become of it by now; :data:`WAITING` where nothing has."""
     results: list[Any] = []
-    deferred.addBoth(results.append)
+
+    def look(result: Any) -> Any:
+        results.append(result)
+        return None if isinstance(result, Failure) else result
+
+    deferred.addBoth(look)
     if not results:
         return WAITING
     if isinstance(results[0], Failure):
