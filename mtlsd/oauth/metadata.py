@@ -42,6 +42,8 @@ def authorization_server_metadata(issuer: str, listeners: Sequence[ServedListene
     token = _first(listeners, "token", asks_for_certificate=True)
     jwks = _first(listeners, "jwks", asks_for_certificate=False) or _first(listeners, "jwks")
     metadata: dict[str, Any] = {"issuer": issuer}
+    # No response_types_supported: RFC 8414 section 2 requires it, but there is no response type without an
+    # authorization endpoint, and by section 3.2 an array without elements MUST be left out.
     if token is not None:
         metadata["token_endpoint"] = token.url("token")
         metadata["token_endpoint_auth_methods_supported"] = _methods(listeners)

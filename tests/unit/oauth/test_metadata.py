@@ -41,6 +41,11 @@ def test_no_member_is_empty() -> None:
         assert all(authorization_server_metadata(ISSUER, listeners).values())
 
 
+def test_no_response_types_without_an_authorization_endpoint() -> None:
+    """R62: RFC 8414 section 3.2 goes before section 2, since it names the case of an empty array."""
+    assert "response_types_supported" not in authorization_server_metadata(ISSUER, [MTLS])
+
+
 def test_well_known_goes_between_host_and_path() -> None:
     """R62: RFC 8414 section 3.1"""
     assert well_known_path("https://as.example.com") == "/.well-known/oauth-authorization-server"
