@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,8 @@ import attrs
 from mtlsd import reasons
 from mtlsd.cli.common import add_config, add_json, load_config, print_json, stored_clients
 from mtlsd.cli.exits import NO_PERMISSION, OK, UNAVAILABLE, UsageError
-from mtlsd.cli.questions import would_ask
+from mtlsd.cli.questions import nobody_to_ask, would_ask
+from mtlsd.cli.terminal import coloured
 from mtlsd.config.model import Config
 from mtlsd.config.pem import certificates_in
 from mtlsd.errors import Fact, Refusal
@@ -29,6 +28,7 @@ from mtlsd.judge import (
     stand,
 )
 from mtlsd.ops.audit import utc_now
+from mtlsd.pki.revocation_check import QuestionKey
 from mtlsd.revocation.offline import OfflineKnowledge
 from mtlsd.service.assembly import snapshot
 
@@ -83,7 +83,12 @@ def _judged(presented: PresentedCertificate, judged_by: Snapshot, config: Config
     known = OfflineKnowledge.read(groups, config.fetch.cache, strict, now)
     for own in standing.vouching:
         known.note(own.group.name, own.path)
-    return settle(standing, known, now)
+    failures: dict[QuestionKey, str] = {}
+    judgement = settle(standing, known, now)
+    while isinstance(judgement, Provisional) and (mute := nobody_to_ask(judgement)):
+        failures |= dict.fromkeys(mute, "")
+        judgement = settle(standing, known, now, failures)
+    return judgement
 
 
 def _first_listener(config: Config) -> str:
@@ -129,7 +134,7 @@ def _print(judgement: Judgement, refusal: Refusal | None, listener: str, client_
         mark, colour = _MARKS[check.outcome]
         separator = " <- " if check.name in _ALONG_THE_PATH else ", "
         seen = "" if check.outcome == "failed" and check.seen is None else f": {_text(check.seen, separator)}"
-        print(f"{_coloured(f'{mark:>8}', colour)}  {check.name}{seen}")
+        print(f"{coloured(f'{mark:>8}', colour)}  {check.name}{seen}")
         if check.outcome != "passed" and check.expected is not None:
             print(f"{'':>8}  expected: {_text(check.expected)}")
     if isinstance(judgement, Provisional):
@@ -137,19 +142,19 @@ def _print(judgement: Judgement, refusal: Refusal | None, listener: str, client_
     elif refusal is None and isinstance(judgement, Identity):
         clients = ", ".join(f"{name} ({method})" for name, method in judgement.clients.items())
         until = f"{judgement.valid_until:%Y-%m-%d %H:%M} UTC"
-        print(f"{_coloured('accepted', '32')}  {client_id or clients}, until {until}")
+        print(f"{coloured('accepted', '32')}  {client_id or clients}, until {until}")
     elif refusal is not None:
         _print_refusal(refusal)
 
 
 def _print_questions(judgement: Provisional) -> None:
-    print(f"{_coloured(' awaited', '33')}  Nothing that is known here tells whether it is revoked.")
+    print(f"{coloured(' awaited', '33')}  Nothing that is known here tells whether it is revoked.")
     for asked in would_ask(judgement):
         print(f"{'':>8}  would ask {_text(asked.urls)} about {asked.certificate}, for {asked.trust_anchors}")
 
 
 def _print_refusal(refusal: Refusal) -> None:
-    print(f"{_coloured(f'{refusal.reason.code:>8}', '31')}  {refusal.reason.meaning}")
+    print(f"{coloured(f'{refusal.reason.code:>8}', '31')}  {refusal.reason.meaning}")
     for name, fact in refusal.facts.items():
         print(f"{'':>8}  {name}: {_text(fact)}")
     print(f"{'':>8}  {refusal.reason.remedy}")
@@ -159,9 +164,3 @@ def _text(fact: Fact, separator: str = ", ") -> str:
     if isinstance(fact, str) or fact is None:
         return fact or "nothing"
     return str(fact) if isinstance(fact, int) else separator.join(fact) or "nothing"
-
-
-def _coloured(text: str, colour: str) -> str:
-    if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
-        return f"\x1b[{colour}m{text}\x1b[0m"
-    return text

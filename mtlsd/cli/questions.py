@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 
 from mtlsd.judge import Provisional
-from mtlsd.pki.revocation import RevocationPolicy, Source
-from mtlsd.pki.revocation_check import Question
+from mtlsd.pki.revocation import Source
+from mtlsd.pki.revocation_check import Question, QuestionKey
 from mtlsd.revocation.inquiry import urls_of
 
 
@@ -27,16 +27,23 @@ class WouldAsk:
 
 def would_ask(judgement: Provisional) -> tuple[WouldAsk, ...]:
     """The questions that are open, in order, each once."""
-    policies = {own.group.name: own.group.revocation for own in judgement.standing.vouching}
-    found = dict.fromkeys(_shown(own, policies[own.group]) for own in judgement.questions)
-    return tuple(found)
+    found = (
+        WouldAsk(own.source, _urls(own, judgement), own.certificate.subject.to_string(), own.group)
+        for own in judgement.questions
+    )
+    return tuple(dict.fromkeys(found))
 
 
-def _shown(question: Question, policy: RevocationPolicy | None) -> WouldAsk:
-    certificate = question.certificate
-    urls: tuple[str, ...] = ()
-    if policy is not None and question.source == "ocsp":
-        urls = urls_of(policy, certificate)
-    elif policy is not None:
-        urls = (*(certificate.crl_urls if policy.crl_from_certificate else ()), *policy.crl_urls)
-    return WouldAsk(question.source, urls, certificate.subject.to_string(), question.group)
+def nobody_to_ask(judgement: Provisional) -> tuple[QuestionKey, ...]:
+    """The open questions that nobody outside could answer, such as those about files of lists."""
+    return tuple(own.key for own in judgement.questions if not _urls(own, judgement))
+
+
+def _urls(question: Question, judgement: Provisional) -> tuple[str, ...]:
+    group = next(own.group for own in judgement.standing.vouching if own.group.name == question.group)
+    policy, certificate = group.revocation, question.certificate
+    if policy is None:
+        return ()
+    if question.source == "ocsp":
+        return urls_of(policy, certificate)
+    return (*(certificate.crl_urls if policy.crl_from_certificate else ()), *policy.crl_urls)

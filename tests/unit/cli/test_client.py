@@ -11,8 +11,8 @@ from cryptography import x509
 from mtlsd.cli.exits import CONFIGURATION, OK, USAGE
 from mtlsd.ops.audit import utc_now
 from tests.pki import Pki, Presented, dn
-from tests.pki.crls import crl_of
 from tests.unit.cli.conftest import Ran
+from tests.unit.config.example import crl_pem
 
 Mtlsd = Callable[..., Ran]
 REAL = Pki(utc_now())
@@ -23,7 +23,8 @@ def trusting(directory: Path) -> Path:
     """The development directory, trusting the tests' own CA."""
     (directory / "ca.pem").write_bytes(Presented(REAL.root.der, REAL.pinned.key).chain_pem)
     since, until = REAL.valid(-1, 1)
-    (directory / "ca.crl").write_bytes(crl_of(REAL.root, this_update=since, next_update=until).der())
+    lists = (crl_pem(own, this_update=since, next_update=until) for own in (REAL.root, REAL.intermediate))
+    (directory / "ca.crl").write_text("".join(lists))
     return directory
 
 
