@@ -22,7 +22,6 @@ from twisted.logger import Logger
 
 from mtlsd import reasons
 from mtlsd.clients.fetched import Published, Taken
-from mtlsd.errors import Reason
 from mtlsd.fetch.exchange import Fetched
 from mtlsd.fetch.refused import FetchRefused
 from mtlsd.jose import b64
@@ -43,9 +42,12 @@ _MAYBE_PUBLISHED: Final = frozenset(
 )
 
 
-def may_be_published(reason: Reason) -> bool:
-    """Whether a certificate that was refused for this reason might have been published in the meantime."""
-    return reason.code in _MAYBE_PUBLISHED
+def may_be_published(reason: Fact) -> bool:
+    """Whether a certificate that was refused for this reason might have been published in the meantime.
+
+    :param reason: its code, as an event has it; None where nothing was refused.
+    """
+    return isinstance(reason, str) and reason in _MAYBE_PUBLISHED
 
 
 class Fetches(Protocol):

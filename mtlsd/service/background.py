@@ -33,6 +33,8 @@ from mtlsd.pki.path import AnchorGroup
 from mtlsd.revocation.crl_sources import CrlSources
 from mtlsd.revocation.knowledge import Knowledge, Version
 from mtlsd.revocation.ocsp_answers import OcspAnswers
+from mtlsd.revocation.ocsp_status import ResponderStatus
+from mtlsd.revocation.status import SourceStatus
 from mtlsd.stores.workers import ThreadWorker
 
 Report = Callable[[str, Mapping[str, Fact]], None]
@@ -143,6 +145,11 @@ class Background:
     def published(self) -> Mapping[str, Sequence[Published]]:
         """The certificates that clients publish, by `jwks_uri`."""
         return self.out.key_sets.published
+
+    def status(self) -> tuple[SourceStatus | ResponderStatus, ...]:
+        """How every source of every group fares."""
+        lists = (status for own in self.lists.values() for status in own.status())
+        return (*lists, *self.out.answers.status())
 
     def adopt(self, keys_changed: Callable[[], None]) -> None:
         """From now on this is what is live. It cannot fail.

@@ -18,13 +18,16 @@ from twisted.logger import Logger
 
 from mtlsd import __version__
 from mtlsd.config.model import Config
-from mtlsd.errors import ConfigError
+from mtlsd.errors import ConfigError, Fact
 from mtlsd.jose.keyring import Keyring
+from mtlsd.jwks_uri.key_sets import may_be_published
 from mtlsd.keys.files import KEYRING, algorithm_mistake, load_or_create
 from mtlsd.ops.audit import AuditLog, utc_now
 from mtlsd.service import assembly
 from mtlsd.service.background import Background, Report
 from mtlsd.service.listening import Listening, Prepared, kept_open
+from mtlsd.service.sightings import SightingLog
+from mtlsd.service.status import StatusWriter
 from mtlsd.stores.interfaces import ClientStore, StoreError
 from mtlsd.stores.sqlite import open_store
 from mtlsd.stores.workers import ThreadWorker
@@ -73,6 +76,17 @@ class Server:
     _changing: DeferredLock = attrs.field(factory=DeferredLock, init=False)
     _leaving: list[Deferred[None]] = attrs.field(factory=list, init=False)
     _complaint: str = attrs.field(default="", init=False)
+    _sightings: SightingLog = attrs.field(init=False)
+
+    _status: StatusWriter = attrs.field(init=False)
+
+    @_status.default
+    def _make_status(self) -> StatusWriter:
+        return StatusWriter(lambda: self._background)
+
+    @_sightings.default
+    def _make_sightings(self) -> SightingLog:
+        return SightingLog(lambda: self._store)
 
     @classmethod
     async def start(cls, config: Config, reactor: Any, write_audit: Sink) -> Self:
@@ -105,10 +119,19 @@ class Server:
 
     def _begin(self) -> None:
         self._background.adopt(self._keys_changed)
+        self._current.audit, self._current.seen = self._event, self._sightings.seen
+        self._sightings.start(self._reactor)
+        self._status.start(self._reactor)
         self._audit.event("server.started", {"version": __version__, "listeners": self._places()})
         self._watch = LoopingCall(lambda: Deferred.fromCoroutine(self._look()))
         self._watch.clock = self._reactor
         self._watch.start(WATCH_SECONDS, now=False)
+
+    def _event(self, name: str, facts: dict[str, Fact]) -> None:
+        """What happens at the listeners: for the audit log, and for whoever else has to know."""
+        self._audit.event(name, facts)
+        if may_be_published(facts.get("reason")):
+            self._background.out.key_sets.unknown_certificate_seen()
 
     def _places(self) -> list[str]:
         return [f"{name} {place.listener.endpoint}" for name, place in self.listening.items()]
@@ -145,6 +168,8 @@ class Server:
         try:
             await _closed(self.listening.values(), self.config.drain_seconds, self._reactor)
             await gatherResults(self._leaving)
+            await self._sightings.stop()
+            self._status.stop()
             await self._background.leave()
             await self._store.close()
         finally:

@@ -128,11 +128,14 @@ class Token(Endpoint):
         )
 
     def _answer(self, request: IRequest, call: TokenCall) -> bytes:
+        now = self.current.now()
         try:
-            issued = self._issue(request, call, self.current.now())
+            issued = self._issue(request, call, now)
         except Refusal as refusal:
             self.current.audit("token.refused", call.refused_facts(refusal))
             raise
+        if call.judgement is not None and call.judgement.certificate is not None:
+            self.current.seen(issued.client.client_id, call.judgement.certificate, now)
         self.current.audit("token.issued", call.issued_facts(issued))
         return answer(request, 200, issued.to_json())
 

@@ -233,10 +233,13 @@ class TestEarly:
         assert world.clock.getDelayedCalls() == []
 
     def test_for_which_refusals(self) -> None:
-        published = {reasons.PIN_UNKNOWN, reasons.SUBJECT_UNKNOWN, reasons.CHAIN_UNTRUSTED}
-        assert all(map(may_be_published, published))
-        assert not may_be_published(reasons.CERTIFICATE_EXPIRED)
-        assert not may_be_published(reasons.CLIENT_DISABLED)
+        published = {
+            own.code for own in (reasons.PIN_UNKNOWN, reasons.SUBJECT_UNKNOWN, reasons.CHAIN_UNTRUSTED)
+        }
+        assert all(may_be_published(reason.code) for reason in published)
+        assert not may_be_published(reasons.CERTIFICATE_EXPIRED.code)
+        assert not may_be_published(reasons.CLIENT_DISABLED.code)
+        assert not may_be_published(None)
 
 
 class TestMany:
