@@ -19,13 +19,15 @@ from mtlsd.cli.common import (
     stored_clients,
 )
 from mtlsd.cli.exits import OK, UsageError
+from mtlsd.cli.rotation import certificate_documents, certificates_of, print_certificates
 from mtlsd.cli.subjects import Names, names_in
 from mtlsd.clients.client import PKI, SELF_SIGNED, Client
 from mtlsd.clients.index import ClientIndex, Registration
 from mtlsd.config.model import Config
 from mtlsd.ops.audit import utc_now
 from mtlsd.pki.certificate import Certificate
-from mtlsd.service.assembly import client_index
+from mtlsd.service.assembly import client_index, registrations
+from mtlsd.service.published import kept
 from mtlsd.stores.interfaces import ClientStore, UnknownClient
 
 _SUBJECTS = {
@@ -160,18 +162,19 @@ def identity_of(client: Client) -> str:
     return "certificate " + ", ".join(Certificate.from_der(pin).x5t_s256 for pin in client.pins)
 
 
-def _index(arguments: argparse.Namespace) -> ClientIndex:
-    config = load_config(arguments.config)
-    return client_index(config, stored_clients(config))
+def _index_of(config: Config) -> ClientIndex:
+    """Every client, with the certificates that a daemon has fetched last."""
+    stored = stored_clients(config)
+    return client_index(config, stored, kept(config, registrations(config, stored)))
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    registrations = _index(arguments).registrations.values()
+    listed = _index_of(load_config(arguments.config)).registrations.values()
     if arguments.json:
-        print_json([_document(registration) for registration in registrations])
+        print_json([_document(registration) for registration in listed])
         return OK
     rows = [("CLIENT_ID", "METHOD", "KNOWN BY", "STATE", "REGISTERED IN")]
-    for own in registrations:
+    for own in listed:
         client = own.client
         state = "disabled" if client.disabled else "enabled"
         rows.append(
@@ -186,20 +189,18 @@ def _document(registration: Registration) -> dict[str, Any]:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    index = _index(arguments)
-    registration = index.registrations.get(arguments.client_id)
+    config = load_config(arguments.config)
+    registration = _index_of(config).registrations.get(arguments.client_id)
     if registration is None:
         raise UsageError(f"no client {arguments.client_id!r}; mtlsd client list shows all")
+    certificates = certificates_of(registration.client, config)
     if arguments.json:
-        print_json(_document(registration))
+        print_json({**_document(registration), "certificates": certificate_documents(certificates)})
         return OK
     for name, value in _document(registration).items():
         if name != "jwks":
             print(f"{name}: {' '.join(value) if isinstance(value, list) else value}")
-    for pin in registration.client.pins:
-        certificate = Certificate.from_der(pin)
-        until = f"{certificate.not_after:%Y-%m-%d}"
-        print(f"certificate: {certificate.x5t_s256} {certificate.subject}, until {until}")
+    print_certificates(certificates)
     return OK
 
 

@@ -22,6 +22,7 @@ from twisted.logger import Logger
 
 from mtlsd import reasons
 from mtlsd.clients.fetched import Published, Taken
+from mtlsd.errors import Fact
 from mtlsd.fetch.exchange import Fetched
 from mtlsd.fetch.refused import FetchRefused
 from mtlsd.jose import b64

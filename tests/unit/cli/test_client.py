@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
+from mtlsd.cache.files import CacheDirectory
+from mtlsd.cli.common import opened_store, result_of
 from mtlsd.cli.exits import CONFIGURATION, OK, USAGE
+from mtlsd.clients.sightings import Sighting
+from mtlsd.config.load import load
+from mtlsd.fetch.freshness import Validators
+from mtlsd.jose.jwk import jwk_of_certificate
+from mtlsd.jwks_uri.disk import DIRECTORY
+from mtlsd.jwks_uri.kept import Kept, name_of
 from mtlsd.ops.audit import utc_now
+from mtlsd.pki.certificate import Certificate
 from tests.pki import Pki, Presented, dn
 from tests.unit.cli.conftest import Ran
 from tests.unit.config.example import crl_pem
@@ -167,6 +177,41 @@ def test_a_client_that_publishes_its_certificates(mtlsd: Mtlsd) -> None:
     assert "jwks" not in added
     assert f"jwks_uri {uri}" in mtlsd("client", "list").out
     assert f"jwks_uri: {uri}" in mtlsd("client", "show", "rotating").out
+
+
+def test_where_a_client_stands_in_its_rotation(directory: Path, mtlsd: Mtlsd) -> None:
+    """What is registered, what the daemon saw, and what it has fetched last."""
+    old, new = REAL.self_signed("old"), REAL.self_signed("new", valid=REAL.valid(-1, 900))
+    files = write(directory, "old", old), write(directory, "new", new)
+    both = [argument for path in files for argument in ("--certificate", path)]
+    assert mtlsd("client", "add", "--client-id", "a", *both).code == OK
+    certificate = Certificate.from_der(old.leaf)
+    times = certificate.not_before, certificate.not_after
+    seen = Sighting("a", certificate.x5t_s256, certificate.subject.to_string(), *times, REAL.now, REAL.now)
+    with opened_store(load(directory / "mtlsd.toml", REAL.now).config) as store:
+        result_of(store.record_sightings([seen]))
+    current, next_ = mtlsd("client", "show", "a", "--json").json["certificates"]
+    assert (current["x5t#S256"], current["standing"]) == (certificate.x5t_s256, "current")
+    assert current["last_seen_at"] == REAL.now.isoformat()
+    assert (next_["standing"], next_["origin"], next_["last_seen_at"]) == ("next", "registered", None)
+    shown = mtlsd("client", "show", "a").out
+    assert f"{REAL.now:%Y-%m-%d %H:%M}" in shown
+    assert "never" in shown
+
+
+def test_what_a_daemon_has_fetched_is_shown(directory: Path, mtlsd: Mtlsd) -> None:
+    uri = "https://client.example/jwks.json"
+    mtlsd("client", "add", "--client-id", "a", "--jwks-uri", uri)
+    assert mtlsd("client", "show", "a", "--json").json["certificates"] == []
+    leaf = REAL.self_signed("published").leaf
+    body = json.dumps({"keys": [jwk_of_certificate(leaf)]}).encode("ascii")
+    now = utc_now()
+    kept = Kept(uri, body, Validators(), now, now, {})
+    cache = load(directory / "mtlsd.toml", REAL.now).config.fetch.cache
+    CacheDirectory(cache).below(DIRECTORY).write(name_of(uri), kept.to_bytes())
+    [shown] = mtlsd("client", "show", "a", "--json").json["certificates"]
+    assert (shown["origin"], shown["standing"]) == ("published", "current")
+    assert shown["x5t#S256"] in mtlsd("client", "show", "a").out
 
 
 @pytest.mark.parametrize("action", ["disable", "enable", "remove"])
