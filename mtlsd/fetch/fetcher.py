@@ -168,17 +168,17 @@ class Fetcher:
 
     async def _run(self, job: _Job) -> Fetched:
         # By host and port: two servers of one machine do not wait for each other.
-        host = job.request.url.authority
-        await self._slots.acquire(host)
+        server = job.request.url.authority
+        await self._slots.acquire(server)
         try:
             if self._closed:  # the slot is free because another fetch was ended
                 raise FetchRefused("closed", "mtlsd is ending")
             job.has_slot = True
-            addresses = job.rules.usable(host, await self._addresses(job.request.url))
+            addresses = job.rules.usable(job.request.url.host, await self._addresses(job.request.url))
             endpoint = self._endpoint(job.request.url, addresses[: self.limits.addresses])
             return await exchange(self.reactor, endpoint, job.request)
         finally:
-            self._slots.release(host)
+            self._slots.release(server)
 
     async def _addresses(self, url: Url) -> Sequence[Address]:
         own = url.address

@@ -140,6 +140,13 @@ def test_rules_of_one_call() -> None:
     assert fetched(world, fetch).status == 200
 
 
+@pytest.mark.parametrize("url", ["http://a.example/", "http://a.example:8080/"])
+def test_a_host_is_allowed_on_every_port(url: str) -> None:
+    world = World("a.example")
+    world.names["a.example"] = [["10.0.0.1"]]
+    assert fetched(world, world.get(url)).status == 200
+
+
 def test_the_next_address_is_tried() -> None:
     world = World()
     world.names["a.example"] = [["10.0.0.1", "1.1.1.1", "2606:4700::1", "1.1.1.3", "1.1.1.4"]]
