@@ -15,6 +15,7 @@ from mtlsd.judge import Identity
 from mtlsd.keys.files import load_or_create
 from mtlsd.ops.audit import AuditLog, utc_now
 from mtlsd.service import assembly
+from mtlsd.service.background import Background
 from mtlsd.service.listening import Prepared
 from mtlsd.tls.factory import ConnectionCreator, TLSServerFactory
 from mtlsd.tls.limits import ConnectionLimits
@@ -47,8 +48,12 @@ async def main(reactor, config_file, port, seconds):
     audit = AuditLog(sys.stdout.buffer.write, utc_now)
 
     keyring = load_or_create(config.tokens.signing_keys, config.tokens.signing_algorithm, utc_now())
-    clients_and_trust = assembly.snapshot(config, stored=())  # the clients of the files alone
-    serving = assembly.serving(config, clients_and_trust, keyring, utc_now())
+    clients = config.registrations  # those of the files alone
+    background = await Background.open(config, clients, reactor, audit.event)  # lists and answers, kept live
+    background.adopt(lambda: None)
+    known = background.knowledge
+    clients_and_trust = assembly.snapshot(config, stored=(), revocation=known)
+    serving = assembly.serving(config, clients_and_trust, keyring, utc_now(), known.resolve)
     current = Current(serving, audit.event, utc_now, assembly.random_id)
 
     site = Site(Resource(), timeout=30)  # it bounds the handshake as well
@@ -65,6 +70,7 @@ async def main(reactor, config_file, port, seconds):
     await serverFromString(reactor, f"tcp:{port}:interface=127.0.0.1").listen(tls)
     print("ready", flush=True)
     await deferLater(reactor, float(seconds))
+    await background.leave()
 
 
 if __name__ == "__main__":

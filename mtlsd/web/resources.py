@@ -24,6 +24,7 @@ from mtlsd.pki.revocation_check import Failures
 from mtlsd.tls.peer import Peer, peer_of
 from mtlsd.web.answers import answer, answer_refusal
 from mtlsd.web.later import answer_later
+from mtlsd.web.refused import refused_facts
 from mtlsd.web.serving import Current
 from mtlsd.web.strict import ambiguity_of
 
@@ -52,11 +53,14 @@ class Endpoint(Resource):
         """What `respond` answers, or what a refusal or a fault of ours makes of it."""
         try:
             return respond()
-        except Refusal as refusal:
-            return answer_refusal(request, refusal, correlation_id)
+        except Refusal as refused:
+            refusal = refused
         except Exception:
             self._log.failure("request.failed {correlation_id}", correlation_id=correlation_id)
-            return answer_refusal(request, Refusal(reasons.SERVER_INTERNAL), correlation_id)
+            refusal = Refusal(reasons.SERVER_INTERNAL)
+        facts = refused_facts(refusal, correlation_id, getattr(request, "transport", None))
+        self.current.audit("request.refused", facts)
+        return answer_refusal(request, refusal, correlation_id)
 
     def _checked(self, request: IRequest, correlation_id: str) -> bytes | int:
         ambiguous = ambiguity_of(request)
@@ -133,7 +137,7 @@ class Token(Endpoint):
             issued = self._issue(request, call, now)
         except Refusal as refusal:
             self.current.audit("token.refused", call.refused_facts(refusal))
-            raise
+            return answer_refusal(request, refusal, call.correlation_id)
         if call.judgement is not None and call.judgement.certificate is not None:
             self.current.seen(issued.client.client_id, call.judgement.certificate, now)
         self.current.audit("token.issued", call.issued_facts(issued))
