@@ -115,6 +115,7 @@ def test_the_last_copy_outlives_both_servers(setup: Setup, server: JwksServer, v
     server.close()
     with running(setup, IN_HASTE) as daemon:
         assert status(setup, old, version=version) == 200
+        assert status(setup, setup.present("stranger", setup.pki.self_signed("stranger"))) == 0
         failed = daemon.event("source.failed")
         assert failed["source"] == server.uri
         assert failed["clients"] == ["rotating"]
