@@ -9,6 +9,8 @@ import attrs
 
 from mtlsd.cli.common import add_config, add_json, print_json, stored_clients
 from mtlsd.cli.exits import CONFIGURATION, OK
+from mtlsd.cli.online import online_mistakes
+from mtlsd.config.lists import LARGEST_LIST
 from mtlsd.config.load import load
 from mtlsd.config.model import Config
 from mtlsd.errors import ConfigError, Mistake
@@ -21,15 +23,19 @@ def register(verbs: Any) -> None:
     parser = verbs.add_parser("check", help="check a configuration, its files, keys and clients")
     add_config(parser)
     add_json(parser)
+    parser.add_argument(
+        "--online", action="store_true", help="also fetch each revocation list and ask each responder, once"
+    )
     parser.set_defaults(do=_check)
 
 
 def _check(arguments: argparse.Namespace) -> int:
     mistakes: list[Mistake] = []
     try:
-        loaded = load(arguments.config, utc_now())
+        loaded = load(arguments.config, utc_now(), largest_list=LARGEST_LIST)
         mistakes += loaded.warnings
         mistakes += _beyond_the_file(loaded.config)
+        mistakes += online_mistakes(loaded.config) if arguments.online else ()
     except ConfigError as error:
         mistakes += error.mistakes
     fatal = any(mistake.fatal for mistake in mistakes)

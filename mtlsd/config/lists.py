@@ -1,12 +1,12 @@
-"""The revocation lists that a configuration names as files: whether they are any good.
+"""The revocation lists that a configuration names: whether they are any good.
 
-The daemon reads them itself, later and in a thread. Here a large one is only looked at for being there,
+The daemon reads files itself, later and in a thread. Here a large one is only looked at for being there,
 unless whoever asks has the time to wait.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -30,8 +30,6 @@ READ_AT_ONCE: Final = 1 << 20
 
 LARGEST_LIST: Final = 1 << 30
 
-_Signers = Sequence[CertificatePath]
-
 _ANOTHER: Final = "Have the CA make another one."
 _CA_REMEDY: Final = (
     "Add the CA that made it to certificates or intermediates. Ignore this where only clients have that CA's "
@@ -50,7 +48,7 @@ _WARNINGS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 
 
 @attrs.frozen
-class ListFiles:
+class Lists:
     """Looks at the lists of one group.
 
     :ivar grace: how long after its nextUpdate a list counts.
@@ -72,14 +70,29 @@ class ListFiles:
         """
         if not names:
             return
-        signers = signer_paths(PathValidator.from_groups((self.group,), strict=False), self.now)
         before = len(self.notes.found)
-        seen = [self._lists(index, name, signers) for index, name in names.items()]
+        seen = [self._file(index, name) for index, name in names.items()]
         read = [own for lists in seen if lists is not None for own in lists]
         if alone and None not in seen and len(self.notes.found) == before and not self._is_broken:
             self._check_missing(read)
 
-    def _lists(self, index: int, name: str, signers: _Signers) -> list[RevocationList] | None:
+    def read(self, key: str, name: str, content: bytes) -> Sequence[RevocationList]:
+        """The lists of a file, or of an answer from `name`; what is wrong with them is noted."""
+        try:
+            pieces = lists_of(content)
+        except CrlRefused as refused:
+            self._note(key, name, refused)
+            return ()
+        return tuple(own for own in (self._list(key, name, piece) for piece in pieces) if own is not None)
+
+    def _list(self, key: str, name: str, der: bytes) -> RevocationList | None:
+        try:
+            return read_list(der, self._signers, self.now, name=name, grace=self.grace)
+        except CrlRefused as refused:
+            self._note(key, name, refused)
+            return None
+
+    def _file(self, index: int, name: str) -> Sequence[RevocationList] | None:
         """The lists of a file; None where it is too large to be read now."""
         key = key_path("revocation", "crl", index)
         path = self.directory / name
@@ -89,22 +102,13 @@ class ListFiles:
             content, _ = read_file(path, largest=self.largest)
         except Unreadable as error:
             self.notes.add(key, f"{shown(name)} {error.message}", error.remedy)
-            return []
-        try:
-            pieces = lists_of(content)
-        except CrlRefused as refused:
-            self._note(key, name, refused)
-            return []
-        return list(self._read(key, name, pieces, signers))
+            return ()
+        return self.read(key, name, content)
 
-    def _read(
-        self, key: str, name: str, pieces: Iterable[bytes], signers: _Signers
-    ) -> Iterator[RevocationList]:
-        for piece in pieces:
-            try:
-                yield read_list(piece, signers, self.now, name=name, grace=self.grace)
-            except CrlRefused as refused:
-                self._note(key, name, refused)
+    @property
+    def _signers(self) -> Sequence[CertificatePath]:
+        validator = PathValidator.from_groups((self.group,), strict=False)
+        return signer_paths(validator, self.now)
 
     def _note(self, key: str, name: str, refused: CrlRefused) -> None:
         if refused.why in _ABOUT_SIGNERS and self._is_broken:

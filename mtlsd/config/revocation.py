@@ -12,7 +12,7 @@ import attrs
 from mtlsd.config.document import RevocationTable, TrustAnchorsTable
 from mtlsd.config.fetching import read_url
 from mtlsd.config.files import Files
-from mtlsd.config.lists import ListFiles
+from mtlsd.config.lists import Lists
 from mtlsd.config.notes import Notes
 from mtlsd.config.read import Entry
 from mtlsd.config.text import key_path, shown, suggestion
@@ -46,7 +46,7 @@ def with_revocation(group: AnchorGroup, entry: Entry[TrustAnchorsTable], around:
     policy = _Reader(table, entry.notes, around).policy()
     if policy is None:
         return group
-    files = ListFiles(around.directory, group, around.now, policy.grace, around.largest_list, entry.notes)
+    files = Lists(around.directory, group, around.now, policy.grace, around.largest_list, entry.notes)
     names = {index: name for index, name in enumerate(table.crl) if _is_file(name)}
     files.check(names, alone=len(names) == len(table.crl) and policy.order == ("crl",))
     return attrs.evolve(group, revocation=policy)

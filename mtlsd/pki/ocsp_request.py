@@ -61,6 +61,13 @@ class CertId:
         key = public_key_bits(issuer.der)
         return cls(hash_name, _digest(hash_name, name), _digest(hash_name, key), certificate.serial_number)
 
+    @classmethod
+    def numbered(cls, serial_number: int, issuer: Certificate, hash_name: HashName = "sha1") -> Self:
+        """The CertID of whatever certificate has that number below that issuer."""
+        _, name = names_of(issuer.der)
+        key = public_key_bits(issuer.der)
+        return cls(hash_name, _digest(hash_name, name), _digest(hash_name, key), serial_number)
+
 
 @attrs.frozen
 class HttpRequest:
