@@ -255,7 +255,7 @@ def test_own_site_example(place: Place) -> None:
         assert "alert" in place.run(f"{curl} --cert dev/server.pem --key dev/server.key")
         assert "alert" in place.run(curl)
     events = [json.loads(line)["event"] for line in log.read_text().splitlines() if line.startswith("{")]
-    assert events == ["token.issued", "handshake.refused", "handshake.refused"]
+    assert events == ["crl.updated", "token.issued", "handshake.refused", "handshake.refused"]
 
 
 def test_importing_starts_nothing() -> None:
