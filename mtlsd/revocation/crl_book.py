@@ -29,6 +29,7 @@ class CrlLimits:
     :ivar at_once: how many fetches run.
     :ivar at_once_of_host: of these from one host.
     :ivar learned: how many URLs are kept that certificates or lists named.
+    :ivar total_bytes: of all lists in DER; beyond that, learned ones go.
     :ivar signers: how many CAs are kept that only clients know.
     :ivar certificates: of how many certificates that clients showed it is known whether a list lets go.
     """
@@ -37,7 +38,8 @@ class CrlLimits:
     fetch_seconds: float = 120.0
     at_once: int = 6
     at_once_of_host: int = 2
-    learned: int = 256
+    learned: int = 512
+    total_bytes: int = 1 << 30
     signers: int = 256
     certificates: int = 4096
 
@@ -47,10 +49,12 @@ class Book:
     """The sources of one group, by name, and the CAs and certificates that have been seen.
 
     :ivar sources: those that the operator named first.
+    :ivar learned_signers: how many have been, so far.
     """
 
     limits: CrlLimits
     sources: dict[str, CrlSource] = attrs.field(factory=dict, init=False)
+    learned_signers: int = attrs.field(default=0, init=False)
     _own: frozenset[bytes] = attrs.field(default=frozenset(), init=False)
     _signers: dict[bytes, Path] = attrs.field(factory=dict, init=False)
     _seen: dict[bytes, Known] = attrs.field(factory=dict, init=False)
@@ -79,15 +83,22 @@ class Book:
         if found is not None:
             found.used_at = now
             return found, None
-        learned = [own for own in self.sources.values() if own.origin == "learned"]
         evicted = None
-        if len(learned) >= self.limits.learned:
-            free = [own for own in learned if not own.loading and not own.waiting]
-            if not free:
+        if sum(own.origin == "learned" for own in self.sources.values()) >= self.limits.learned:
+            evicted = self.evict()
+            if evicted is None:
                 return None, None
-            evicted = min(free, key=lambda own: own.used_at)
-            del self.sources[evicted.name]
         return self._enter(url, "learned", now), evicted
+
+    def evict(self, *but: CrlSource) -> CrlSource | None:
+        """Strike out the learned source that was of use longest ago; None where all are in use right now."""
+        sources = [own for own in self.sources.values() if own.origin == "learned" and own not in but]
+        free = [own for own in sources if not own.loading and not own.waiting]
+        if not free:
+            return None
+        evicted = min(free, key=lambda own: own.used_at)
+        del self.sources[evicted.name]
+        return evicted
 
     def idle(self, now: datetime, idle: timedelta) -> Sequence[CrlSource]:
         """The learned sources that nobody has needed for so long; they are struck out."""
@@ -125,8 +136,14 @@ class Book:
             if own.sha256 not in self._own:
                 if own.sha256 not in self._signers:
                     new.add(own.subject.key)
+                    self.learned_signers += 1
                 _put(self._signers, own.sha256, Path(path.certificates[number:]), self.limits.signers)
         return frozenset(new)
+
+    def knows_signer(self, names: Iterable[Hashable]) -> bool:
+        """Whether a CA has been learned that has one of these names, by their keys."""
+        subjects = {path.certificates[0].subject.key for path in self._signers.values()}
+        return not subjects.isdisjoint(names)
 
     @property
     def signers(self) -> tuple[Path, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Final, Protocol, TypeVar
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.logger import Logger
 
 from mtlsd.errors import Fact, Refusal
 from mtlsd.fetch.addresses import AddressRules
@@ -72,6 +74,8 @@ class Loads:
     :ivar ended: whatever a thread brings from now on is not wanted.
     """
 
+    _log = Logger()
+
     group: str
     policy: RevocationPolicy
     validator: PathValidator
@@ -96,7 +100,7 @@ class Loads:
 
     async def load(self, source: CrlSource) -> None:
         """Ask the source once. Whatever goes wrong is noted with it and reported."""
-        source.last_tried = self.now()
+        source.last_tried, source.knew = self.now(), self.book.learned_signers
         try:
             if source.is_file:
                 await self._file(source)
@@ -115,6 +119,7 @@ class Loads:
             source.stamp = None
             self._failed(source, "crl.file", error.strerror or type(error).__name__)
         except Exception as error:  # nobody foresaw it: the other sources go on
+            self._log.failure("revocation.failed")
             source.stamp = None
             self._failed(source, "crl.failed", f"{type(error).__name__}: {error}")
         else:
@@ -259,11 +264,18 @@ class Loads:
     async def _keep(self, source: CrlSource, body: bytes, reading: Reading) -> None:
         chains = {tuple(own.der for own in read.own.path.certificates): None for read in reading.lists}
         kept = KeptList(source.name, source.validators, self.now(), tuple(chains), body)
+        as_ = (frozenset(read.digest for read in reading.lists), source.validators)
+        if source.kept == as_:
+            return
         try:
             await self._work(lambda _: self.cache.write(kept))
         except OSError as error:
+            source.kept = None
             self._cache_failed(source.name, error)
+            if error.errno != errno.EFBIG:
+                source.validators = Validators()  # have it all again, when there may be room for it
         else:
+            source.kept = as_
             self._unkept.discard(source.name)
 
     async def _restore(self, name: str, learn: Callable[[str], CrlSource | None]) -> None:
@@ -288,6 +300,7 @@ class Loads:
             source.error = str(reading.refused[0].refused)
         else:
             source.validators = kept.validators
+            source.kept = (frozenset(own.digest for own in reading.lists), kept.validators)
 
     def _cache_failed(self, name: str, error: OSError | ValueError) -> None:
         """Reported once for each source, until it can be kept again."""

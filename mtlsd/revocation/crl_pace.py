@@ -19,8 +19,9 @@ class Pace:
     """How often, in spans.
 
     :ivar floor: no source is asked more often in the background.
-    :ivar ceiling: no source is asked less often, where it can say that nothing has changed,
-    :ivar dear_ceiling: and where it would send everything again.
+    :ivar ceiling: no source is asked less often, unless it fails.
+    :ivar dear_floor: as the floor and the ceiling, for a source that would send everything again,
+    :ivar dear_ceiling: likewise.
     :ivar first_retry: after a failure; twice as long after each further one,
     :ivar last_retry: but no longer than this.
     :ivar again: how soon a source that has failed is asked again when somebody waits for it.
@@ -31,6 +32,7 @@ class Pace:
 
     floor: timedelta = _MINUTE
     ceiling: timedelta = timedelta(hours=1)
+    dear_floor: timedelta = timedelta(minutes=10)
     dear_ceiling: timedelta = timedelta(hours=6)
     first_retry: timedelta = timedelta(seconds=30)
     last_retry: timedelta = timedelta(minutes=30)
@@ -54,8 +56,10 @@ class Pace:
         :param conditional: whether the next request can ask for what has changed alone.
         :param chance: from 0 up to 1, so that not all sources and not all servers ask at once.
         """
-        ceiling = self.ceiling if conditional else self.dear_ceiling
-        wait = fresh_for(headers, now, floor=self.floor, ceiling=ceiling, default=ceiling)
+        floor, ceiling = self.floor, self.ceiling
+        if not conditional:
+            floor, ceiling = self.dear_floor, self.dear_ceiling
+        wait = fresh_for(headers, now, floor=floor, ceiling=ceiling, default=ceiling)
         wait *= 0.8 + 0.2 * chance
         if next_update is not None:
             wait = min(wait, (next_update - now) * (0.5 + 0.25 * chance))

@@ -17,6 +17,7 @@ from mtlsd.pki.crl_succession import dropped_serials, identity, released, supers
 from mtlsd.pki.path import Path, PathValidator
 
 _MOST_LISTS: Final = 1024
+_UNSIGNED: Final = ("crl.issuer", "crl.signature")
 _ANY_AGE: Final = timedelta(days=3650)
 
 Known = tuple[Hashable, int, datetime]
@@ -45,7 +46,7 @@ class ReadList:
 class RefusedList:
     """A list that cannot be used.
 
-    :ivar issuer: the key of the name that should have signed it, where nobody known by it may.
+    :ivar issuer: the key of the name that should have signed it, where nobody who is known has.
     """
 
     refused: CrlRefused
@@ -107,7 +108,7 @@ class Reader:
                 return known
             own = read_list(der, signers, self.now, name=name, grace=self.grace, breathe=self.breathe)
         except CrlRefused as refused:
-            return RefusedList(refused, _issuer(der) if refused.why == "crl.issuer" else None)
+            return RefusedList(refused, _issuer(der) if refused.why in _UNSIGNED else None)
         return self._compared(ReadList(own, digest, len(der)))
 
     def _compared(self, new: ReadList) -> ReadList:

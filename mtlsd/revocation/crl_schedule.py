@@ -9,8 +9,10 @@ from typing import Any, Final
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from mtlsd.fetch.freshness import Validators
 from mtlsd.revocation.crl_book import Book
 from mtlsd.revocation.crl_loads import Loads
 from mtlsd.revocation.crl_pace import Pace
@@ -20,6 +22,7 @@ from mtlsd.revocation.crl_source import CrlSource
 _LONGEST_SLEEP: Final = 60.0
 _SHORTEST_SLEEP: Final = 1.0
 _JUMP: Final = timedelta(seconds=30)
+_log: Final = Logger()
 
 
 @attrs.define(eq=False)
@@ -98,6 +101,11 @@ class Schedule:
         now = self.now() - self.grace
         return any(now <= held.own.described.next_update for held in self.shelf.of(source.name))
 
+    def hasten(self, source: CrlSource) -> None:
+        """Ask a source as soon as it may be asked again."""
+        if source.last_tried is not None and not source.failing:
+            source.next_try = min(source.next_try, source.last_tried + self.pace.floor)
+
     def _plan(self, source: CrlSource) -> None:
         now, chance = self.now(), self.random()
         if source.is_file:
@@ -106,7 +114,7 @@ class Schedule:
             source.next_try = self.pace.retry(now, source.failures, chance)
         else:
             ends = [held.own.described.next_update for held in self.shelf.of(source.name)]
-            conditional = bool(source.validators.headers())
+            conditional = bool(Validators.from_headers(source.headers).headers())
             first = min(ends, default=None)
             source.next_try = self.pace.refresh(now, first, source.headers, conditional, chance)
 
@@ -152,4 +160,5 @@ class Schedule:
 
 def _forgive(failure: Failure) -> None:
     """Only what was stopped ends like this; all else is noted with its source."""
-    failure.trap(CancelledError)
+    if not failure.check(CancelledError):
+        _log.failure("revocation.failed", failure)

@@ -8,6 +8,7 @@ from typing import Literal
 
 import attrs
 
+from mtlsd.pki.crl_issuer import RevocationList
 from mtlsd.pki.crl_succession import identity, supersedes
 from mtlsd.pki.crl_table import CrlTable
 from mtlsd.revocation.crl_reading import ReadList
@@ -17,10 +18,13 @@ Outcome = Literal["new", "same", "older"]
 
 @attrs.frozen(eq=False)
 class _Place:
-    """:ivar sources: the names of those that had this list, or an older one of its kind."""
+    """:ivar sources: the names of those that had this list, or an older one of its kind.
+    :ivar before: for a delta, the last one that continued the complete list that was there.
+    """
 
     held: ReadList
     sources: frozenset[str]
+    before: ReadList | None = None
 
 
 @attrs.define(eq=False)
@@ -28,7 +32,8 @@ class Shelf:
     """Holds lists in memory, each once, however many sources have it.
 
     A list that has run out stays while a source has nothing newer: it tells nothing, but nothing older
-    follows it.
+    follows it. A delta that continues a complete list which is not there yet does not displace the one that
+    continues what is there: what that one had revoked would be good meanwhile.
     """
 
     _places: dict[Hashable, _Place] = attrs.field(factory=dict, init=False)
@@ -40,11 +45,13 @@ class Shelf:
         if place is None:
             self._places[own] = _Place(read, frozenset({source}))
             return "new"
-        sources = place.sources | {source}
-        if read.digest == place.held.digest or not supersedes(place.held.own, read.own):
-            self._places[own] = _Place(place.held, sources)
-            return "same" if read.digest == place.held.digest else "older"
-        self._places[own] = _Place(read, sources)
+        same = read.digest == place.held.digest
+        if same or not supersedes(place.held.own, read.own):
+            self._places[own] = attrs.evolve(place, sources=place.sources | {source})
+            return "same" if same else "older"
+        before = place.held if self._continues(place.held.own) else place.before
+        is_delta = read.own.described.is_delta
+        self._places[own] = _Place(read, place.sources | {source}, before if is_delta else None)
         return "new"
 
     def of(self, source: str) -> tuple[ReadList, ...]:
@@ -65,11 +72,42 @@ class Shelf:
         ]
         return self._forget(source, over)
 
+    def behind(self) -> frozenset[str]:
+        """The sources of complete lists that are older than what a delta continues."""
+        waited = {
+            _kind(place.held.own)
+            for place in self._places.values()
+            if place.held.own.described.is_delta and not self._continues(place.held.own)
+        }
+        return frozenset(
+            source
+            for place in self._places.values()
+            if not place.held.own.described.is_delta and _kind(place.held.own) in waited
+            for source in place.sources
+        )
+
+    @property
+    def octets(self) -> int:
+        """The length of all lists in DER."""
+        return sum(place.held.octets for place in self._places.values())
+
     def by_digest(self) -> Mapping[bytes, ReadList]:
         return {place.held.digest: place.held for place in self._places.values()}
 
     def table(self) -> CrlTable:
-        return CrlTable.build(place.held.own for place in self._places.values())
+        return CrlTable.build(self._of_use(place).own for place in self._places.values())
+
+    def _of_use(self, place: _Place) -> ReadList:
+        if place.before is None or self._continues(place.held.own):
+            return place.held
+        return place.before
+
+    def _continues(self, delta: RevocationList) -> bool:
+        """Whether the complete list is there that a delta can be combined with (RFC 5280 section 5.2.4)."""
+        base = delta.described.base_number
+        complete = self._places.get((*_kind(delta), False))
+        number = None if complete is None else complete.held.own.described.number
+        return base is not None and number is not None and base <= number
 
     def _forget(self, source: str, which: Iterable[Hashable]) -> bool:
         gone = False
@@ -77,8 +115,14 @@ class Shelf:
             place = self._places[own]
             left = place.sources - {source}
             if left:
-                self._places[own] = _Place(place.held, left)
-            elif place.sources:
+                self._places[own] = attrs.evolve(place, sources=left)
+            else:
                 del self._places[own]
                 gone = True
         return gone
+
+
+def _kind(own: RevocationList) -> tuple[Hashable, ...]:
+    """What complete lists and deltas to them have in common."""
+    described = own.described
+    return (described.issuer.key, own.signer.key_sha256, described.scope)

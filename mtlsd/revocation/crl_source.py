@@ -23,6 +23,8 @@ _FOR_NOW: Final = "fetch."
 Stamp = tuple[int, int, int]
 """What a file is told to have changed by: its inode, its size and its mtime in nanoseconds."""
 
+Kept = tuple[frozenset[bytes], Validators]
+
 
 @attrs.define(eq=False)
 class CrlSource:
@@ -36,7 +38,9 @@ class CrlSource:
     :ivar error: a code and more, where the last try brought nothing or not what it should.
     :ivar failing: whether that is so bad that it was reported.
     :ivar refused: why some of what it gave last cannot be used.
-    :ivar orphans: keys of the names that signed what it has, where nobody known by them may.
+    :ivar orphans: keys of the names that should have signed what it has, where nobody who is known has.
+    :ivar knew: how many signers had been learned when it was last asked.
+    :ivar kept: what of it is in the cache: the digests of its lists, and what the server knows them by.
     :ivar stamp: of the file as it was last read.
     :ivar loading: whether a try is under way.
     :ivar waiting: who waits for it.
@@ -54,6 +58,8 @@ class CrlSource:
     failing: bool = False
     refused: CrlRefused | None = None
     orphans: frozenset[Hashable] = frozenset()
+    knew: int = 0
+    kept: Kept | None = None
     stamp: Stamp | None = None
     validators: Validators = _NO_VALIDATORS
     headers: Mapping[str, str] = _NO_HEADERS

@@ -106,7 +106,7 @@ class CrlSources:
             now=now,
             random=random,
             grace=policy.grace,
-            loaded=lambda source: own._learn_deltas([source]),
+            loaded=own._loaded,
             jumped=lambda: own._schedule.run(own._loads.restore(own._restored)),
             dismiss=own._dismiss,
         )
@@ -141,7 +141,7 @@ class CrlSources:
         new = self._book.learn_signers(path)
         if new and self._started:
             for source in tuple(self._book.sources.values()):
-                if not new.isdisjoint(source.orphans):
+                if not source.loading and not new.isdisjoint(source.orphans):
                     source.stamp, source.orphans = None, frozenset()
                     self._schedule.begin(source)
 
@@ -242,6 +242,21 @@ class CrlSources:
                 delta = self._learn(url)
                 if delta is not None and delta.is_new and self._started:
                     self._schedule.begin(delta)
+
+    def _loaded(self, source: CrlSource) -> None:
+        """See what follows from what a source has given."""
+        self._learn_deltas([source])
+        for name in self._shelf.behind():
+            if name != source.name:
+                self._schedule.hasten(self._book.sources[name])
+        while self._shelf.octets > self._book.limits.total_bytes:
+            evicted = self._book.evict(source)
+            if evicted is None:
+                break
+            self._dismiss([evicted])
+        if source.knew != self._book.learned_signers and self._book.knows_signer(source.orphans):
+            source.stamp, source.orphans = None, frozenset()
+            self._schedule.begin(source)
 
     def _dismiss(self, sources: Iterable[CrlSource]) -> None:
         """Let go of what sources had that have been struck out."""

@@ -48,7 +48,7 @@ class Asked:
 class Server:
     """Every server there is, in place of a fetcher.
 
-    :ivar bodies: what is served, with an ETag for each; what is not there fails.
+    :ivar bodies: what is served, with an ETag for each unless `etags` is off; what is not there fails.
     :ivar hanging: URLs whose answers wait for :meth:`answer`.
     """
 
@@ -58,6 +58,7 @@ class Server:
         self.bodies: dict[str, bytes] = {}
         self.headers: dict[str, str] = {}
         self.hanging: set[str] = set()
+        self.etags = True
         self.asked: list[Asked] = []
         self.cancelled: list[str] = []
         self._waiting: dict[str, list[Deferred[Fetched]]] = {}
@@ -96,7 +97,8 @@ class Server:
         etag = f'"{hash(body)}"'
         if headers.get("If-None-Match") == etag:
             return succeed(Fetched(304, {"etag": etag}, b""))
-        return succeed(Fetched(200, {"etag": etag, **self.headers}, body))
+        found = {"etag": etag} if self.etags else {}
+        return succeed(Fetched(200, {**found, **self.headers}, body))
 
 
 def at_once(work: Callable[[], _T], /) -> Deferred[_T]:

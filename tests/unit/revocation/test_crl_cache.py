@@ -191,6 +191,24 @@ def test_a_full_disk_is_told_once_and_ends_nothing(world: World, monkeypatch: py
     assert world.status().number == 9
 
 
+def test_what_is_the_same_is_not_written_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server without ETags sends it all every time."""
+    world.server.etags = False
+    world.serve(entry(SERIAL))
+    world.start()
+    writes: list[object] = []
+    monkeypatch.setattr(CacheDirectory, "write", lambda *_: writes.append(_))
+    world.go(13 * 3600)
+    assert len(world.server.urls()) == 3
+    world.restart()
+    world.go(120)
+    assert len(world.server.urls()) == 1
+    assert writes == []
+    world.serve(number=6)
+    world.age(world.wall + timedelta(hours=7))
+    assert len(writes) == 1
+
+
 def test_a_directory_that_others_can_reach(world: World) -> None:
     world.serve(entry(SERIAL))
     world.directory.write("x", b"")

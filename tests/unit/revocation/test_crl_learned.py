@@ -177,6 +177,30 @@ def test_deltas_are_fetched_and_waited_for(world: World) -> None:
     assert world.told(path) == "good"
 
 
+def test_a_delta_that_is_ahead_of_its_list(world: World) -> None:
+    """The one before serves until the complete list is there that the new one continues, which is soon."""
+    more = [deltas_at(DELTA)]
+    world.serve(number=5, more=more)
+    world.serve(entry(SERIAL), url=DELTA, number=6, base=5, next_update=NOW + timedelta(minutes=30))
+    world.start()
+    path = world.path(URL)
+    result(world.ensure(path))
+    assert world.told(path) == "revoked"
+    world.go(120)
+    world.server.hanging.add(URL)
+    world.serve(entry(SERIAL), number=10, more=more)
+    world.serve(entry(1), url=DELTA, number=11, base=10)
+    world.server.urls()
+    while world.status(DELTA).number != 11:
+        world.go(1)
+    assert world.told(path) == "revoked"
+    world.go(2)
+    assert world.server.urls() == [DELTA, URL]
+    world.server.answer(URL)
+    assert [own.described.number for own in world.sources.table.lists] == [10, 11]
+    assert world.told(path) == "revoked"
+
+
 def test_deltas_that_a_certificate_names(world: World) -> None:
     world.serve(number=5)
     world.serve(entry(SERIAL), url=DELTA, number=6, base=5)
@@ -221,6 +245,42 @@ def test_a_ca_that_a_client_shows_may_sign(tmp_path: Path, kind: str) -> None:
     result(world.ensure(world.path()))
     assert world.told() == "revoked"
     assert world.names() == ["source.failed", "crl.updated", "source.recovered"]
+
+
+def test_a_ca_with_a_new_key(tmp_path: Path) -> None:
+    """Its list is signed with a key that only the clients of the new certificate show."""
+    world = World(tmp_path, crl_urls=(URL,))
+    new = world.ca("Intermediate", world.root, role="the new key")
+    world.server.bodies[URL] = crl_of(new, entry(SERIAL)).der()
+    world.start()
+    assert str(world.status().error).startswith("crl.signature")
+    path = path_of(world.leaf(new, serial=SERIAL).leaf, new.der, world.root.der)
+    assert result(world.ensure(path)) is None
+    assert world.told(path) == "revoked"
+
+
+def test_a_ca_that_is_shown_while_its_list_is_read(tmp_path: Path) -> None:
+    world = Hidden(tmp_path, crl_urls=(URL,))
+    world.serve(entry(SERIAL))
+    world.server.hanging.add(URL)
+    pending: list[tuple[Any, Deferred[Any]]] = []
+
+    def in_thread(work: Any) -> Deferred[Any]:
+        pending.append((work, Deferred()))
+        return pending[-1][1]
+
+    world.start()
+    world.sources._loads.in_thread = in_thread
+    world.server.answer(URL)
+    work, done = pending.pop()
+    found = work()
+    world.sources.note(world.path())
+    done.callback(found)
+    assert str(world.status().error).startswith("crl.issuer")
+    while pending:
+        work, done = pending.pop()
+        done.callback(work())
+    assert world.told() == "revoked"
 
 
 def test_another_ca_changes_nothing(tmp_path: Path) -> None:
@@ -277,6 +337,20 @@ def test_no_more_than_so_many_are_kept(world: World) -> None:
     assert [world.told(path) for path in paths] == ["good", "crl.none", "crl.none", "good", "good"]
     assert len(world.directory.names()) == 3
     assert result(world.ensure(paths[1])) is None
+
+
+def test_learned_lists_are_bounded_together(world: World) -> None:
+    urls = [f"http://crl.example/{number}" for number in range(4)]
+    many = [entry(serial) for serial in range(10_000, 10_100)]
+    authorities = [world.ca(f"CA {number}", world.root) for number in range(4)]
+    for authority, url in zip(authorities, urls, strict=True):
+        world.server.bodies[url] = crl_of(authority, *many).der()
+    world.limits = CrlLimits(total_bytes=3 * len(world.server.bodies[urls[0]]) + 20)
+    world.start()
+    for own in zip(authorities, urls, strict=True):
+        assert result(world.ensure(_named(world, *own))) is None
+        world.go(1)
+    assert [own.source for own in world.sources.status()] == urls[1:]
 
 
 def test_no_room_where_all_are_waited_for(world: World) -> None:
