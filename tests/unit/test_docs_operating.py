@@ -42,6 +42,10 @@ def modules() -> tuple[tuple[str, ast.Module], ...]:
     return tuple((path.relative_to(ROOT / "mtlsd").as_posix(), ast.parse(path.read_text())) for path in paths)
 
 
+WRITERS = ("event", "audit", "report", "_report")
+"""What takes the name of an event and its facts."""
+
+
 def calls() -> Iterator[tuple[str, ast.Call]]:
     """Every call in the code that may be written to the audit log, by the name of what is called."""
     for _, tree in modules():
@@ -62,8 +66,8 @@ def keys_of(node: ast.AST) -> set[str]:
 
 
 def facts_in_code() -> set[str]:
-    """The keys of what is given to Refusal(), event() and audit(), and of what is annotated as facts."""
-    found = set().union(*(keys_of(call) for name, call in calls() if name in ("Refusal", "event", "audit")))
+    """The keys of what is given to Refusal() and to WRITERS, and of what is annotated as facts."""
+    found = set().union(*(keys_of(call) for name, call in calls() if name in ("Refusal", *WRITERS)))
     for _, tree in modules():
         for node in ast.walk(tree):
             annotation = (
@@ -78,7 +82,7 @@ def test_every_event_is_there() -> None:
     events = {
         call.args[0].value
         for name, call in calls()
-        if name in ("event", "audit") and isinstance(call.args[0], ast.Constant)
+        if name in WRITERS and isinstance(call.args[0], ast.Constant)
     }
     assert set(first_cells("event")) == events
 
