@@ -30,7 +30,8 @@ from mtlsd.judge import (
 from mtlsd.ops.audit import utc_now
 from mtlsd.pki.revocation_check import QuestionKey
 from mtlsd.revocation.offline import OfflineKnowledge
-from mtlsd.service.assembly import snapshot
+from mtlsd.service.assembly import registrations, snapshot
+from mtlsd.service.published import kept
 
 _MARKS = {"passed": ("ok", "32"), "failed": ("REFUSED", "31"), "noted": ("note", "33")}
 _ALONG_THE_PATH = {"path", "strength"}
@@ -55,7 +56,8 @@ def _explain(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
     chain = certificates_in(arguments.certificate)
     listener = arguments.listener or _first_listener(config)
-    judged_by = snapshot(config, stored_clients(config))
+    stored = stored_clients(config)
+    judged_by = snapshot(config, stored, kept(config, registrations(config, stored)))
     if listener not in judged_by.trust:
         raise UsageError(
             f"no listener {listener!r} asks for certificates; there is {', '.join(judged_by.trust)}"

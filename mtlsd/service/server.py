@@ -226,6 +226,7 @@ class Server:
                     fresh[one.name] = await Listening.open(one, self._current, self._reactor)
         except BaseException:
             await _closed(fresh.values(), 0, self._reactor)
+            self._keys_have_changed = True  # perhaps they had: whoever looks next takes them over
             if built is not None:
                 await built.background.leave(self._background)
             if not same_store:

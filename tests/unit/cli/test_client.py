@@ -203,7 +203,8 @@ def test_what_a_daemon_has_fetched_is_shown(directory: Path, mtlsd: Mtlsd) -> No
     uri = "https://client.example/jwks.json"
     mtlsd("client", "add", "--client-id", "a", "--jwks-uri", uri)
     assert mtlsd("client", "show", "a", "--json").json["certificates"] == []
-    leaf = REAL.self_signed("published").leaf
+    published = REAL.self_signed("published")
+    leaf = published.leaf
     body = json.dumps({"keys": [jwk_of_certificate(leaf)]}).encode("ascii")
     now = utc_now()
     kept = Kept(uri, body, Validators(), now, now, {})
@@ -212,6 +213,8 @@ def test_what_a_daemon_has_fetched_is_shown(directory: Path, mtlsd: Mtlsd) -> No
     [shown] = mtlsd("client", "show", "a", "--json").json["certificates"]
     assert (shown["origin"], shown["standing"]) == ("published", "current")
     assert shown["x5t#S256"] in mtlsd("client", "show", "a").out
+    certificate = write(directory, "published", published)
+    assert mtlsd("explain", "--certificate", certificate, "--client-id", "a").code == OK
 
 
 @pytest.mark.parametrize("action", ["disable", "enable", "remove"])
