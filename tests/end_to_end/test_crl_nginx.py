@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,6 +33,7 @@ from mtlsd.pki.revocation import RevocationPolicy
 from mtlsd.revocation.crl_pace import Pace
 from mtlsd.revocation.crl_sources import CrlSources
 from mtlsd.revocation.status import SourceStatus
+from tests.end_to_end.nginx import Nginx
 from tests.end_to_end.tools import needs
 from tests.pki import Pki, Presented
 from tests.pki.crls import path_of
@@ -62,24 +60,6 @@ default_crl_days = 7
 crl_extensions = crl
 [crl]
 authorityKeyIdentifier = keyid:always
-"""
-NGINX = """
-daemon off;
-master_process off;
-pid nginx.pid;
-error_log error.log;
-{user}
-events {{}}
-http {{
-  access_log access.log combined;
-  client_body_temp_path temp;
-  proxy_temp_path temp;
-  fastcgi_temp_path temp;
-  uwsgi_temp_path temp;
-  scgi_temp_path temp;
-  types {{ application/pkix-crl crl; }}
-  server {{ listen 127.0.0.1:{port}; root www; }}
-}}
 """
 
 
@@ -111,42 +91,6 @@ class OpensslCa:
     def _run(self, *arguments: str) -> None:
         command = ["openssl", "ca", "-config", "ca.cnf", *arguments]
         subprocess.run(command, cwd=self._directory, check=True, capture_output=True, timeout=20)
-
-
-class Nginx:
-    """Serves a directory on loopback."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.www = directory / "www"
-        self.www.mkdir()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
-        user = "user root;" if os.geteuid() == 0 else ""
-        (directory / "nginx.conf").write_text(NGINX.format(user=user, port=self.port))
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = ["nginx", "-p", str(self.directory), "-c", "nginx.conf", "-e", "error.log"]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                assert time.monotonic() < until, (self.directory / "error.log").read_text()
-                time.sleep(0.05)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait(20)
-            self._process = None
-
-    def answers(self) -> list[str]:
-        """The status of each answer so far."""
-        return [line.split('" ')[1].split()[0] for line in (self.directory / "access.log").open()]
 
 
 @needs("nginx", "openssl")
