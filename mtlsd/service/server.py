@@ -216,8 +216,8 @@ class Server:
         store = self._store if same_store else await _opened(config.store, self._reactor)
         fresh: dict[str, Listening] = {}
         built: _Built | None = None
+        keys_have_changed, self._keys_have_changed = self._keys_have_changed, False
         try:
-            self._keys_have_changed = False
             built = await _Built.make(config, store, self._reactor, self._audit.event, self._background)
             prepared = _prepared(config, self._current, built.serving)
             kept = kept_open(self.listening, prepared)
@@ -226,7 +226,7 @@ class Server:
                     fresh[one.name] = await Listening.open(one, self._current, self._reactor)
         except BaseException:
             await _closed(fresh.values(), 0, self._reactor)
-            self._keys_have_changed = True  # perhaps they had: whoever looks next takes them over
+            self._keys_have_changed |= keys_have_changed
             if built is not None:
                 await built.background.leave(self._background)
             if not same_store:
