@@ -136,8 +136,12 @@ class Loads:
                 await self._restore(name, learn)
         except OSError as error:
             self._cache_failed(name, error)
+        except CancelledError:
+            raise
         except _Ending:
             return
+        except Exception:  # nobody foresaw it: what is not restored is fetched
+            self._log.failure("revocation.failed")
 
     async def forget(self, source: CrlSource) -> None:
         """Remove a source that has gone from the cache."""

@@ -150,8 +150,10 @@ class World(Pki):
             limits=self.limits,
             pace=self.pace,
         )
-        starting = ensureDeferred(self.sources.start())
-        starting.addErrback(_raise)
+        failures: list[Failure] = []
+        ensureDeferred(self.sources.start()).addErrback(failures.append)
+        for failure in failures:
+            failure.raiseException()
         self.go(0)
         return self.sources
 
@@ -218,7 +220,3 @@ class World(Pki):
 
     def _changed(self) -> None:
         self.changes += 1
-
-
-def _raise(failure: Failure) -> None:
-    failure.raiseException()

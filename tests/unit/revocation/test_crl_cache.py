@@ -13,6 +13,7 @@ import pytest
 from mtlsd.cache.files import CacheDirectory
 from mtlsd.fetch.freshness import Validators
 from mtlsd.revocation.crl_cache import KeptList, sweep
+from mtlsd.revocation.crl_pace import Pace
 from tests.pki import NOW
 from tests.pki.crls import crl_of, entry
 from tests.unit.revocation.crls import DAY, SERIAL, URL, World
@@ -216,6 +217,19 @@ def test_a_directory_that_others_can_reach(world: World) -> None:
     world.start()
     assert world.told() == "revoked"
     assert world.names() == ["cache.failed", "crl.updated", "cache.failed"]
+
+
+def test_what_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(tmp_path, crl_from_certificate=True)
+    world.pace = Pace(idle=DAY)
+    world.serve()
+    world.start()
+    world.ensure(world.path(URL))
+    world.names()
+    monkeypatch.setattr(CacheDirectory, "remove", _full)
+    world.age(NOW + DAY + timedelta(hours=1))
+    assert world.sources.status() == ()
+    assert world.names() == ["cache.failed"]
 
 
 def test_what_is_too_large_for_the_cache_is_used_all_the_same(world: World) -> None:

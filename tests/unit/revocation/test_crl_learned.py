@@ -153,6 +153,12 @@ def test_what_says_the_wrong_thing_is_not_asked_all_the_time(world: World) -> No
     assert world.server.urls() == [URL]
 
 
+def test_points_that_are_not_understood(world: World) -> None:
+    """A certificate says where deltas are in a way that nobody can read: it names none."""
+    unreadable = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.46"), b"\x30\x00")
+    assert freshest_urls(world.path(more=[(unreadable, False)]).certificates[0]) == ()
+
+
 def test_a_url_that_nobody_can_fetch(world: World) -> None:
     """Port 25, a user in it: the fetcher refuses; here it is one more source that fails."""
     world.start()
@@ -365,16 +371,19 @@ def test_no_room_where_all_are_waited_for(world: World) -> None:
 
 def test_what_nobody_needs_goes(world: World) -> None:
     world.pace = Pace(idle=2 * DAY)
+    other = world.ca("Other", world.root)
     world.serve()
-    world.serve(url=OTHER, number=6)
+    world.server.bodies[OTHER] = crl_of(other).der()
     world.start()
-    used, unused = world.path(URL), world.path(OTHER)
-    for path in (used, unused):
-        result(world.ensure(path))
+    used, unused = world.path(URL), _named(world, other, OTHER)
+    assert [result(world.ensure(path)) for path in (used, unused)] == [None, None]
+    assert [own.source for own in world.sources.status()] == [URL, OTHER]
+    assert world.told(unused) == "good"
     for _ in range(5):
         world.age(world.wall + timedelta(hours=12))
         world.sources.note(used)
     assert [own.source for own in world.sources.status()] == [URL]
+    assert (world.told(used), world.told(unused)) == ("good", "crl.none")
     assert len(world.directory.names()) == 1
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, execute
+from twisted.logger import capturedLogs
 
 from mtlsd.revocation.crl_book import CrlLimits
 from tests.pki import NOW
 from tests.pki.crls import crl_of, entry
-from tests.unit.revocation.crls import DAY, SERIAL, URL, World
+from tests.unit.revocation.crls import DAY, SERIAL, URL, World, at_once
 
 
 @pytest.fixture
@@ -183,6 +184,26 @@ def test_several_sources_each_fare_alone(tmp_path: Path) -> None:
     assert len(world.sources.table.lists) == 2
 
 
+def test_what_nobody_foresaw_ends_one_try(world: World) -> None:
+    world.serve()
+    world.in_thread = _surprise
+    with capturedLogs() as logged:
+        world.start()
+    assert [own["log_failure"].type for own in logged if "log_failure" in own] == [ZeroDivisionError] * 2
+    assert world.status().error == "crl.failed: ZeroDivisionError: integer division or modulo by zero"
+    world.sources._loads.in_thread = at_once
+    world.go(60)
+    assert world.told() == "good"
+
+
+def test_a_file_of_too_many_lists(tmp_path: Path) -> None:
+    file = tmp_path / "lists.pem"
+    world = World(tmp_path, crl_files=(str(file),))
+    file.write_text(_pem(world.crl().der()) * 1025)
+    world.start()
+    assert world.status(str(file)).error == "crl.too_large: 1025 lists are more than 1024"
+
+
 # -- files -------------------------------------------------------------------------------------------------
 
 
@@ -270,6 +291,29 @@ def test_when_it_has_stopped_nothing_happens(world: World) -> None:
     assert (world.names(), world.changes) == ([], 0)
 
 
+def test_stopped_while_it_reads(world: World) -> None:
+    """The thread ends at its next breath."""
+    world.serve(*(entry(serial) for serial in range(2000)))
+    pending: list[tuple[Any, Deferred[Any]]] = []
+
+    def in_thread(work: Any) -> Deferred[Any]:
+        pending.append((work, Deferred()))
+        return pending[-1][1]
+
+    world.start()
+    world.restart()
+    world.sources._loads.in_thread = in_thread
+    world.serve(number=6)
+    world.go(3600)
+    work, done = pending.pop()
+    world.names()
+    world.sources.stop()
+    with pytest.raises(Exception, match=r"^$"):
+        work()
+    done.callback(None)
+    assert (world.names(), world.changes) == ([], 2)
+
+
 def test_stopped_while_it_starts(world: World) -> None:
     pending: list[Deferred[Any]] = []
 
@@ -283,6 +327,10 @@ def test_stopped_while_it_starts(world: World) -> None:
     pending[0].callback(frozenset())
     assert world.clock.getDelayedCalls() == []
     assert world.server.asked == []
+
+
+def _surprise(work: Any) -> Deferred[Any]:
+    return execute(lambda: 1 // 0)
 
 
 def _pem(der: bytes) -> str:
