@@ -117,11 +117,13 @@ class OcspRequest:
         """GET where caches can help and the whole URL stays within 255 characters (RFC 5019 section 5).
 
         A request with a nonce has an answer of its own, and a URL with a query no room for the request:
-        both are posted.
+        both are posted. So is what has two slashes in a row in Base64, since many servers make one of them,
+        or redirect to there, however they were written.
         """
         headers = {"Accept": RESPONSE_TYPE}
-        if self.nonce is None and "?" not in url:
-            got = f"{url.removesuffix('/')}/{quote(base64.b64encode(self.der), safe='')}"
+        encoded = base64.b64encode(self.der)
+        if self.nonce is None and "?" not in url and b"//" not in encoded:
+            got = f"{url.removesuffix('/')}/{quote(encoded, safe='')}"
             if len(got) <= _LONGEST_GET:
                 return HttpRequest("GET", got, headers, b"")
         return HttpRequest("POST", url, headers | {"Content-Type": REQUEST_TYPE}, self.der)

@@ -53,7 +53,7 @@ _ENDING: Final = "ocsp.closed: mtlsd is ending"
 _RECONFIGURED: Final = "ocsp.reconfigured: the group is another one by now"
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class OcspAnswers:
     """The answers, live. Make it with :meth:`make`."""
 

@@ -51,7 +51,7 @@ class Verified:
     record: Record
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Exchange:
     """Asks responders.
 
@@ -73,7 +73,7 @@ class Exchange:
         :raises NotAsked: where its breaker is open
         """
         until = self.clock.seconds() + seconds
-        last: FetchRefused | OcspRefused | None = None
+        first: FetchRefused | OcspRefused | None = None
         for way in responder.ways(inquiry.policy.require_nonce):
             left = until - self.clock.seconds()
             if left <= 0:
@@ -81,13 +81,13 @@ class Exchange:
             try:
                 found = await self._in_turn(responder, url, inquiry, way, left)
             except (FetchRefused, OcspRefused) as refused:
-                last = last or refused  # what it says to a question that it understands less tells less
+                first = first or refused
                 if not is_not_understood(refused):
                     raise
             else:
                 responder.learn("plain" if found.answer.facts["nonce"] == "absent" else way)
                 return found
-        raise last or FetchRefused("deadline", f"not done within {seconds:g} seconds")
+        raise first or FetchRefused("deadline", f"not done within {seconds:g} seconds")
 
     async def _in_turn(
         self, responder: Responder, url: str, inquiry: Inquiry, way: Way, seconds: float

@@ -24,7 +24,7 @@ Why = str | None
 """None where there is an answer, else why there is none: a code and one sentence."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Flight:
     """One asking.
 
@@ -43,7 +43,7 @@ class Flight:
         return max(1, len(self.waiting))
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class OcspFlights:
     """All of them.
 

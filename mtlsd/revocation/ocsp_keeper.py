@@ -27,7 +27,7 @@ _MOST_FILES_AT_ONCE: Final = 8
 _AFTER_FAILURE_SECONDS: Final = 60.0
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Keeper:
     """Writes what has changed, a few files at a time and a while apart.
 

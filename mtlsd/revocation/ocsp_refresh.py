@@ -25,7 +25,7 @@ _SOON_SECONDS: Final = 0.1
 _SPREAD: Final = 0.2  # of half of a life
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Refresher:
     """Looks every few seconds at what is due.
 

@@ -17,7 +17,7 @@ SHARDS: Final = 64
 """In so many files the answers are kept, so that a new one does not mean to write all of them."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Kept:
     """One answer.
 
@@ -49,7 +49,7 @@ class Kept:
         return self.answer is not None and now < self.record.until
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class AnswerTable:
     """All of them, the one unused longest first.
 

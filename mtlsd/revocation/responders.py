@@ -6,9 +6,10 @@ its own few, and after some failures in a row none at all: its breaker opens, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final, Literal
 
 import attrs
@@ -23,7 +24,14 @@ from mtlsd.revocation.breaker import Breaker, BreakerLimits
 Way = Literal["nonce", "plain", "post"]
 """How a responder is asked: with a nonce by POST; without one by GET where that is possible; or by POST."""
 
-WAYS: Final[tuple[Way, ...]] = ("nonce", "plain", "post")
+_WAYS: Final[Mapping[Way, tuple[Way, ...]]] = MappingProxyType(
+    {
+        "nonce": ("nonce", "plain", "post"),
+        "plain": ("plain", "post", "nonce"),
+        "post": ("post", "plain", "nonce"),
+    }
+)
+"""What is tried after what was understood last."""
 
 _WAY_SECONDS: Final = 86_400.0  # then look whether it gives a nonce by now
 _QUEUE: Final = 100_000  # who asks is bounded elsewhere
@@ -65,8 +73,7 @@ class Responder:
         """How to ask it, the likeliest first."""
         if require_nonce:
             return ("nonce",)
-        way = self._way if self.breaker.seconds() < self._way_until else "nonce"
-        return (way, *(other for other in WAYS if other != way))
+        return _WAYS[self._way if self.breaker.seconds() < self._way_until else "nonce"]
 
     def learn(self, way: Way) -> None:
         self._way = way
@@ -104,7 +111,7 @@ class ResponderLimits:
     breaker: BreakerLimits = attrs.field(factory=BreakerLimits)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Responders:
     """All of them, and what they share."""
 
@@ -229,5 +236,5 @@ def is_no_answer(refused: FetchRefused | OcspRefused) -> bool:
 def is_not_understood(refused: FetchRefused | OcspRefused) -> bool:
     """Whether the same asked in another way may be."""
     if isinstance(refused, FetchRefused):
-        return refused.code == "status"
+        return refused.code in ("status", "redirect")
     return refused.why == "ocsp.status.malformedrequest"

@@ -81,7 +81,7 @@ def test_nonces_of_other_lengths_are_not_sent(octets: int) -> None:
 @pytest.mark.parametrize("url", [URL, URL[:-1], "http://ocsp.example/a/b"])
 def test_small_requests_are_got(url: str) -> None:
     """R43: caches can answer these."""
-    request = ask(nonce=None)
+    request = OcspRequest.make(CertId("sha1", bytes(range(20)), bytes(range(20, 40)), 12345))
     http = request.to_http(url)
     assert (http.method, http.body) == ("GET", b"")
     assert len(http.url) <= 255
@@ -101,6 +101,13 @@ def test_others_are_posted(url: str, nonce: bytes | None) -> None:
     http = request.to_http(url)
     assert (http.method, http.url, http.body) == ("POST", url, request.der)
     assert http.headers["Content-Type"] == "application/ocsp-request"
+
+
+def test_two_slashes_in_a_row_are_posted() -> None:
+    """Go's servers redirect to a single one, and nginx makes it one, even where they are %2F%2F."""
+    request = OcspRequest.make(CertId("sha1", bytes(20), b"\xff" * 20, 5))
+    assert b"//" in base64.b64encode(request.der)
+    assert request.to_http(URL).method == "POST"
 
 
 # -- honest responses ----------------------------------------------------------------------------------------

@@ -225,6 +225,17 @@ def test_ways_that_are_not_understood(refusal: Reaction) -> None:
     assert [(own.method, own.has_nonce) for own in world.askings] == expected
 
 
+def test_who_refuses_get_and_repeats_no_nonce() -> None:
+    world = World()
+    honest = world.honest("without_nonce")
+    world.react = lambda asking: (
+        honest(asking) if asking.method == "POST" else FetchRefused("redirect", "answers 301")
+    )
+    assert [world.why(world.another()) for _ in range(3)] == [None] * 3
+    expected = [("POST", True), ("GET", False), ("POST", False), ("POST", False)]
+    assert [(own.method, own.has_nonce) for own in world.askings] == expected
+
+
 # -- what follows what -----------------------------------------------------------------------------------
 
 
