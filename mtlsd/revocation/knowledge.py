@@ -98,7 +98,7 @@ class Knowledge:
             [Deferred.fromCoroutine(own.run()) for own in inquiries.values()], consumeErrors=True
         )
         running.addTimeout(self.wait_seconds, self.clock, lambda *_: None)
-        return running.addBoth(lambda _: self._ended(inquiries.values()))
+        return _cancellable(running.addBoth(lambda _: self._ended(inquiries.values())))
 
     def _ended(self, inquiries: Iterable[_Inquiry]) -> Failures:
         """What is still open now is not going to be answered."""
@@ -149,6 +149,20 @@ class _Inquiry:
             return await self.known.answers.ask(group, question.path, question.position)
         lists = self.known.lists.get(self.group)
         return "crl.none" if lists is None else await lists.ensure(question.path, question.position)
+
+
+def _cancellable(running: Deferred[Failures]) -> Deferred[Failures]:
+    """The same, but for whoever cancels it, it fails: he shall not go on. By itself a list of Deferreds that
+    is cancelled succeeds, with their failures."""
+    given_up: list[Deferred[Failures]] = []
+
+    def give_up(waiting: Deferred[Failures]) -> None:
+        given_up.append(waiting)
+        running.cancel()
+
+    waiting: Deferred[Failures] = Deferred(give_up)
+    running.addCallback(lambda failures: None if given_up else waiting.callback(failures))
+    return waiting
 
 
 def _given_up(inquiries: Iterable[_Inquiry], why: str) -> Failures:
