@@ -115,6 +115,13 @@ class Place:
         return mine == others or mine.is_unspecified or others.is_unspecified
 
     @property
+    def is_local(self) -> bool:
+        """Whether only this machine can connect. Fails closed: where the string does not tell, it is not."""
+        if self.kind == "unix":
+            return True
+        return self.kind == "tcp" and ipaddress.ip_address(self._plain).is_loopback
+
+    @property
     def _plain(self) -> str:
         return self.address.partition("%")[0]
 

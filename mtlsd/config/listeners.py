@@ -41,6 +41,7 @@ def load_listener(entry: Entry[ListenerTable], around: Surroundings) -> tuple[Li
     _check_contradictions(table, notes)
     credential = load_credential(table.certificate, table.key, around.directory, around.now, notes)
     place = _place(table.endpoint, around.check_endpoint, notes)
+    _check_metrics(table, place, notes)
     public_url = _public_url(table, place, around, notes)
     groups = _groups(table, around.groups, notes)
     if credential is None:
@@ -77,6 +78,22 @@ def _check_contradictions(table: ListenerTable, notes: Notes) -> None:
     if "token" in table.serves:
         remedy = 'Serve it on a listener with client_certificate = "required" or "optional".'
         notes.add("serves", '"token" needs client certificates, with which clients authenticate', remedy)
+
+
+def _check_metrics(table: ListenerTable, place: Place | None, notes: Notes) -> None:
+    """Whoever sees the metrics knows how many are refused, and whom mtlsd asks: so nobody does by chance."""
+    if "metrics" not in table.serves:
+        return
+    if set(table.serves) != {"metrics"}:
+        remedy = 'Give it a listener of its own, with serves = ["metrics"] alone.'
+        notes.add("serves", '"metrics" cannot stand beside others', remedy)
+    chosen = table.client_certificate == "required" and table.trust_anchors is not None
+    if not chosen and (place is None or not place.is_local):
+        remedy = (
+            'Listen on loopback, "tcp:9443:interface=127.0.0.1", or require certificates of a group that is '
+            'for this: client_certificate = "required", trust_anchors = ["monitoring"].'
+        )
+        notes.add("serves", '"metrics" would be shown to whoever reaches the listener', remedy)
 
 
 def _place(endpoint: str, check_endpoint: CheckEndpoint, notes: Notes) -> Place | None:

@@ -35,10 +35,16 @@ def error_json(refusal: Refusal, correlation_id: str) -> bytes:
     ).encode("ascii")
 
 
-def answer(request: IRequest, status: int, body: bytes, cache_control: bytes = b"no-store") -> bytes:
-    """Set status and headers for a JSON body, and return it."""
+def answer(
+    request: IRequest,
+    status: int,
+    body: bytes,
+    cache_control: bytes = b"no-store",
+    content_type: bytes = _JSON,
+) -> bytes:
+    """Set status and headers for a body, and return it."""
     request.setResponseCode(status)
-    request.setHeader(b"content-type", _JSON)
+    request.setHeader(b"content-type", content_type)
     request.setHeader(b"cache-control", cache_control)
     if cache_control == b"no-store":
         request.setHeader(b"pragma", b"no-cache")

@@ -45,6 +45,7 @@ class Current:
 
     :ivar audit: takes the name of an event and its facts.
     :ivar seen: takes the client_id and the certificate of whoever got a token, and when.
+    :ivar metrics: what was counted, in Prometheus's text format.
     :ivar now: the instant, aware UTC.
     :ivar random_id: makes an unguessable identifier, short enough to be read out.
     """
@@ -54,3 +55,4 @@ class Current:
     now: Callable[[], datetime]
     random_id: Callable[[], str]
     seen: Callable[[str, Certificate, datetime], None] = lambda client_id, certificate, now: None
+    metrics: Callable[[], bytes] = lambda: b""

@@ -286,3 +286,50 @@ def test_key_open_to_others(example: Example, mode: int) -> None:
 def test_bad_certificate_file(example: Example, content: bytes, told: str) -> None:
     example.put("server.pem", content)
     assert example.told()[0].startswith(f"{MTLS}.certificate: {told}")
+
+
+# -- metrics ----------------------------------------------------------------------------------------------
+
+
+def _metrics(example: Example, **how: object) -> list[str]:
+    listener = {**example.public, "name": "metrics", "endpoint": "tcp:9443:interface=127.0.0.1"}
+    example.document["listener"].append({**listener, "serves": ["metrics"], **how})
+    example.document["listener"][-1] = {
+        key: value for key, value in example.document["listener"][-1].items() if value is not None
+    }
+    return [note.partition("listener.metrics.")[2] for note in example.told()]
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["tcp:9443:interface=127.0.0.1", "tcp:9443:interface=127.0.0.9", "tcp6:9443:interface=\\:\\:1"],
+)
+def test_metrics_on_loopback(example: Example, endpoint: str) -> None:
+    assert _metrics(example, endpoint=endpoint) == []
+
+
+def test_metrics_on_a_unix_socket(example: Example) -> None:
+    assert _metrics(example, endpoint="unix:/run/x", public_url=f"https://{HOST}") == []
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"endpoint": "tcp:9443"},
+        {"endpoint": "tcp:9443:interface=192.0.2.1"},
+        {"endpoint": "systemd:domain=INET:name=metrics", "public_url": f"https://{HOST}"},
+        {"endpoint": "tcp:9443", "client_certificate": "required"},
+        {"endpoint": "tcp:9443", "client_certificate": "optional", "trust_anchors": ["partners"]},
+    ],
+)
+def test_metrics_are_not_for_whoever_comes(example: Example, how: dict[str, object]) -> None:
+    assert _metrics(example, **how) == ['serves: "metrics" would be shown to whoever reaches the listener']
+
+
+def test_metrics_for_clients_of_a_group_that_is_named(example: Example) -> None:
+    how = {"endpoint": "tcp:9443", "client_certificate": "required", "trust_anchors": ["partners"]}
+    assert _metrics(example, **how) == []
+
+
+def test_metrics_stand_alone(example: Example) -> None:
+    assert _metrics(example, serves=["jwks", "metrics"]) == ['serves: "metrics" cannot stand beside others']
