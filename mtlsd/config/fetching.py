@@ -50,6 +50,20 @@ def read_url(text: str, key: str, notes: Notes) -> Url | None:
         return None
 
 
+def check_jwks_uri(text: str, fetch: Fetch, notes: Notes) -> None:
+    """Note what the text of a client's `jwks_uri` alone tells: that nothing will ever be fetched from there.
+
+    It is the client's word, not the operator's, so private addresses are refused unless `allow` has them.
+    """
+    try:
+        url = Url.from_string(text)
+        if url.address is not None:
+            AddressRules.allowing(fetch.allow).usable(url.host, (url.address,))
+    except FetchRefused as refused:
+        remedy = "Take another URL, or allow its address: [fetch] allow = [...]."
+        notes.warn("jwks_uri", f"nothing is fetched from {shown(text)}: {refused.detail}", remedy)
+
+
 def _is_place(entry: str, index: int, notes: Notes) -> bool:
     try:
         AddressRules.allowing((entry,))

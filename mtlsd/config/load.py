@@ -19,10 +19,10 @@ from mtlsd.config.checks import (
     check_trust,
 )
 from mtlsd.config.endpoints import CheckEndpoint, check_plugin
-from mtlsd.config.fetching import load_fetch
+from mtlsd.config.fetching import check_jwks_uri, load_fetch
 from mtlsd.config.listeners import Surroundings, load_listener
 from mtlsd.config.lists import READ_AT_ONCE
-from mtlsd.config.model import Config, Listener, Loaded, Tokens
+from mtlsd.config.model import Config, Fetch, Listener, Loaded, Tokens
 from mtlsd.config.notes import Notes
 from mtlsd.config.outputs import audit_file, directory_of, store_file
 from mtlsd.config.read import Document, read_document
@@ -77,7 +77,7 @@ class _Loader:
         groups = self._groups()
         listeners = self._listeners(issuer, groups)
         check_groups_of_clients(self.document.clients, groups)
-        clients = self._clients()
+        clients = self._clients(fetch)
         self._check_conflicts(clients, groups)
         self._check_together(issuer, listeners, groups, clients)
         outputs = self._outputs(issuer)
@@ -130,9 +130,13 @@ class _Loader:
         )
         return [(listener, entry.notes) for entry, listener, _ in loaded if listener is not None]
 
-    def _clients(self) -> list[Known]:
+    def _clients(self, fetch: Fetch) -> list[Known]:
         loaded = [(load_registration(entry, self.now), entry.notes) for entry in self.document.clients]
-        return [Known(registration, notes) for registration, notes in loaded if registration is not None]
+        known = [Known(registration, notes) for registration, notes in loaded if registration is not None]
+        for own in known:
+            if own.registration.client.jwks_uri is not None:
+                check_jwks_uri(own.registration.client.jwks_uri, fetch, own.notes)
+        return known
 
     def _check_conflicts(self, clients: Sequence[Known], groups: Mapping[str, AnchorGroup]) -> None:
         """No two clients claim one name or one certificate. Those of the store join them later."""
