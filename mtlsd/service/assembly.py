@@ -20,9 +20,12 @@ from mtlsd.judge import ListenerTrust, NothingKnown, Snapshot
 from mtlsd.oauth.metadata import PATHS, ServedListener, authorization_server_metadata, well_known_path
 from mtlsd.oauth.token_endpoint import TokenEndpoint
 from mtlsd.oauth.tokens import AccessTokenIssuer
+from mtlsd.ops.metrics import CONTENT_TYPE
 from mtlsd.pki.revocation_check import Known
 from mtlsd.verdicts import Judge
-from mtlsd.web.resources import Endpoint, Jwks, Metadata, Nothing, Routes, Token
+from mtlsd.web.endpoint import Endpoint
+from mtlsd.web.metrics import MetricsPage
+from mtlsd.web.resources import Jwks, Metadata, Nothing, Routes, Token
 from mtlsd.web.serving import Current, Resolve, Serving, nobody_answers
 
 STORE = "store"
@@ -120,6 +123,9 @@ def routes(config: Config, listener: Listener, current: Current) -> Routes:
         made[base + PATHS["jwks"]] = Jwks(current)
     if "metadata" in listener.serves:
         made[well_known_path(config.issuer)] = Metadata(current)
+    if "metrics" in listener.serves:
+        everybody = not listener.asks_for_certificate
+        made[base + "/metrics"] = MetricsPage(current, content_type=CONTENT_TYPE, for_everybody=everybody)
     return Routes({path.encode("ascii"): endpoint for path, endpoint in made.items()}, Nothing(current))
 
 
