@@ -31,10 +31,12 @@ class AuditLog:
 
     :ivar write: takes one whole line, newline included.
     :ivar now: the instant, aware UTC.
+    :ivar count: told of every event, once it is written.
     """
 
     write: Callable[[bytes], object]
     now: Callable[[], datetime]
+    count: Callable[[str, Mapping[str, Fact]], None] = lambda name, facts: None
 
     def event(self, name: str, facts: Mapping[str, Fact]) -> None:
         """Write an event. In a line that becomes too long, the long values are cut, and say so.
@@ -47,6 +49,7 @@ class AuditLog:
         if len(line) > _LINE_CHARACTERS:
             line = _encode({"at": at, "event": name} | {key: _cut(fact) for key, fact in facts.items()})
         self.write(line.encode("ascii") + b"\n")
+        self.count(name, facts)
 
 
 def _cut(fact: Fact) -> Fact:

@@ -56,7 +56,7 @@ class Metrics:
     :ivar sources: how the sources fare now.
     """
 
-    sources: Callable[[], Iterable[SourceSample]]
+    sources: Callable[[], Iterable[SourceSample]] = tuple
     _events: Counter[str] = attrs.field(factory=Counter, init=False)
     _refused: Mapping[str, Counter[str]] = attrs.field(init=False)
     _unknown_allowed: Counter[str] = attrs.field(factory=Counter, init=False)

@@ -23,9 +23,12 @@ from mtlsd.jose.keyring import Keyring
 from mtlsd.jwks_uri.key_sets import may_be_published
 from mtlsd.keys.files import KEYRING, algorithm_mistake, load_or_create
 from mtlsd.ops.audit import AuditLog, utc_now
+from mtlsd.ops.metrics import Metrics
+from mtlsd.revocation.status_file import rows_of
 from mtlsd.service import assembly
 from mtlsd.service.background import Background, Report
 from mtlsd.service.listening import Listening, Prepared, kept_open
+from mtlsd.service.measured import samples
 from mtlsd.service.sightings import SightingLog
 from mtlsd.service.status import StatusWriter
 from mtlsd.stores.interfaces import ClientStore, StoreError
@@ -98,13 +101,15 @@ class Server:
         :raises StoreError: when the store cannot be opened.
         :raises OSError: when a listener's endpoint cannot be opened.
         """
-        audit = AuditLog(write_audit, utc_now)
+        metrics = Metrics()
+        audit = AuditLog(write_audit, utc_now, metrics.count)
         store = await _opened(config.store, reactor)
         opened: dict[str, Listening] = {}
         built: _Built | None = None
         try:
             built = await _Built.make(config, store, reactor, audit.event)
             current = Current(built.serving, audit.event, utc_now, assembly.random_id)
+            current.metrics = metrics.exposition
             for prepared in _prepared(config, current):
                 opened[prepared.name] = await Listening.open(prepared, current, reactor)
         except BaseException:
@@ -114,6 +119,7 @@ class Server:
             await store.close()
             raise
         server = cls(config, opened, reactor, store, audit, current, built.seen, built.background)
+        metrics.sources = lambda: samples(rows_of(server._background.status()), utc_now())
         server._begin()
         return server
 
