@@ -37,6 +37,7 @@ DEADLINE_SECONDS: Final = 10.0
 MOST_AT_ONCE: Final = 8
 _START_SPREAD_SECONDS: Final = 2.0
 _PLAN_SECONDS: Final = 1.0
+_CHANGED_SECONDS: Final = 1.0
 _STORED_AGAIN: Final = timedelta(hours=1)
 _MAYBE_PUBLISHED: Final = frozenset(
     {reasons.PIN_UNKNOWN.code, reasons.SUBJECT_UNKNOWN.code, reasons.CHAIN_UNTRUSTED.code}
@@ -73,7 +74,6 @@ class KeySets:
     :ivar random: from 0 to 1, so that not all sets are fetched at once.
     :ivar report: takes events for the audit log.
     :ivar changed: called when the certificates of any set have changed.
-    :ivar generation: how often they have.
     """
 
     _log = Logger()
@@ -86,13 +86,14 @@ class KeySets:
     report: Report
     changed: Callable[[], None]
     timing: Timing = attrs.field(factory=Timing)
-    generation: int = attrs.field(default=0, init=False)
     _sets: dict[str, LiveSet] = attrs.field(factory=dict, init=False)
     _heap: list[tuple[float, str]] = attrs.field(factory=list, init=False)
     _running: int = attrs.field(default=0, init=False)
     _timer: IDelayedCall | None = attrs.field(default=None, init=False)
     _planning: IDelayedCall | None = attrs.field(default=None, init=False)
     _planned: float | None = attrs.field(default=None, init=False)
+    _announcing: IDelayedCall | None = attrs.field(default=None, init=False)
+    _announced: float | None = attrs.field(default=None, init=False)
     _slots: EarlySlots = attrs.field(init=False)
     _taken: frozenset[Taken] = attrs.field(default=frozenset(), init=False)
     _stopped: bool = attrs.field(default=False, init=False)
@@ -154,7 +155,7 @@ class KeySets:
     def stop(self) -> None:
         """End all fetches. Nothing is called any more."""
         self._stopped = True
-        for call in (self._timer, self._planning):
+        for call in (self._timer, self._planning, self._announcing):
             if call is not None and call.active():
                 call.cancel()
         for own in self._sets.values():
@@ -286,8 +287,21 @@ class KeySets:
         changed = changes(before, own.published)
         if changed:
             self.report("jwks_uri.updated", {**own.facts(), **changed})
-            self.generation += 1
-            self.changed()
+            self._announce()
+
+    def _announce(self) -> None:
+        """Call `changed`: at once, but not more often than once a second. To take over a change is dear."""
+        if self._announcing is None and not self._stopped:
+            now = self.clock.seconds()
+            wait = 0.0 if self._announced is None else self._announced + _CHANGED_SECONDS - now
+            if wait > 0:
+                self._announcing = self.clock.callLater(wait, self._announce_now)
+            else:
+                self._announce_now()
+
+    def _announce_now(self) -> None:
+        self._announcing, self._announced = None, self.clock.seconds()
+        self.changed()
 
     def _tell_skipped(self, own: LiveSet, before: Sequence[str]) -> None:
         if set(own.skipped) - set(before):

@@ -249,6 +249,17 @@ class TestMany:
         fetches[1].fail()
         assert len(world.after(1)) == 2
 
+    def test_changes_are_announced_once_a_second(self, world: World) -> None:
+        """The first at once, and the last is not forgotten."""
+        world.start(*(f"https://{number}.example/jwks" for number in range(MOST_AT_ONCE)))
+        for fetch in world.after(2):
+            fetch.ok("one")
+        assert world.changes == 1
+        world.after(1.1)
+        assert world.changes == 2
+        world.after(60)
+        assert world.changes == 2
+
     def test_reload(self, world: World) -> None:
         """New sets are fetched at once; those that are gone are given up, and bring nothing any more."""
         world.start()
