@@ -223,7 +223,7 @@ class Loads:
         seen = f"number {described.number} of {described.this_update.isoformat()} is not newer"
         if source.error is None or not source.error.startswith("crl.older"):
             facts = {"number": described.number, "this_update": described.this_update.isoformat()}
-            self.report("crl.older", self._facts(source) | facts)
+            self._report("crl.older", self._facts(source) | facts)
         source.error = f"crl.older: {seen}"
 
     def _check_lists(self, source: CrlSource) -> None:
@@ -240,7 +240,7 @@ class Loads:
             source.failing = False
             if source.error is None or not source.error.startswith("crl.older"):
                 source.error = None
-            self.report("source.recovered", self._facts(source))
+            self._report("source.recovered", self._facts(source))
 
     def _failed(self, source: CrlSource, code: str, detail: str) -> None:
         detail = printable(detail)[:_LONGEST_DETAIL]
@@ -249,7 +249,7 @@ class Loads:
         source.failed_at = self.now()
         if not source.failing:
             source.failing = True
-            self.report("source.failed", self._facts(source) | {"error": source.error})
+            self._report("source.failed", self._facts(source) | {"error": source.error})
 
     def _report_new(self, source: CrlSource, new: ReadList) -> None:
         described = new.own.described
@@ -257,10 +257,14 @@ class Loads:
         facts |= {"delta": described.is_delta, "dropped": new.dropped}
         if new.released:
             serials = [f"{serial:x}" for serial in new.released[:100]]
-            self.report("crl.dropped", self._facts(source) | facts | {"serials": serials})
+            self._report("crl.dropped", self._facts(source) | facts | {"serials": serials})
         facts |= {"entries": new.own.index.count, "bytes": new.octets}
         facts |= {"next_update": described.next_update.isoformat()}
-        self.report("crl.updated", self._facts(source) | facts)
+        self._report("crl.updated", self._facts(source) | facts)
+
+    def _report(self, event: str, facts: Mapping[str, Fact]) -> None:
+        if not self.ended:
+            self.report(event, facts)
 
     def _facts(self, source: CrlSource) -> dict[str, Fact]:
         return {"group": self.group, "kind": "crl", "source": source.name}
@@ -313,7 +317,7 @@ class Loads:
         self._unkept.add(name)
         said = error.strerror if isinstance(error, OSError) else str(error)
         detail = printable(said or type(error).__name__)[:_LONGEST_DETAIL]
-        self.report("cache.failed", {"group": self.group, "kind": "crl", "source": name, "error": detail})
+        self._report("cache.failed", {"group": self.group, "kind": "crl", "source": name, "error": detail})
 
     async def _work(self, work: Callable[[Reader], _T]) -> _T:
         """Do something in the thread, one after the other, with what is known at that moment."""

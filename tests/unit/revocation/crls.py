@@ -177,6 +177,11 @@ class World(Pki):
         """Set the wall clock."""
         self.wall += span
 
+    @property
+    def above(self) -> tuple[bytes, bytes]:
+        """What stands above a leaf, up to its anchor."""
+        return self.intermediate.der, self.root.der
+
     def crl(self, *entries: bytes, **how: Any) -> Crl:
         """A list of the CA that issued the leaf."""
         return crl_of(self.intermediate, *entries, **how)
@@ -191,7 +196,7 @@ class World(Pki):
         ]
         more = [*more, (x509.CRLDistributionPoints(points), False)] if urls else list(more)
         leaf = self.leaf(serial=serial, more=more).leaf
-        return path_of(leaf, self.intermediate.der, self.root.der)
+        return path_of(leaf, *self.above)
 
     def told(self, path: CertificatePath | None = None) -> str:
         """What the lists say about the leaf."""

@@ -186,10 +186,32 @@ def test_a_full_disk_is_told_once_and_ends_nothing(world: World, monkeypatch: py
     world.server.bodies.clear()
     world.restart()
     assert world.status().number == 5, "the last one that could be kept"
-    world.serve(entry(SERIAL), number=9)
-    world.go(7200)
+
+
+def test_what_could_not_be_kept_is_kept_when_there_is_room(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though nothing new comes meanwhile."""
+    world.serve(entry(SERIAL))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", _full)
+        world.start()
+        world.go(3 * 3600)
+    assert world.names() == ["crl.updated", "cache.failed"]
+    world.go(3600)
+    world.server.bodies.clear()
     world.restart()
-    assert world.status().number == 9
+    assert world.told() == "revoked"
+
+
+def test_an_older_list_is_not_kept(world: World) -> None:
+    world.serve(entry(SERIAL), number=6)
+    world.start()
+    world.serve(number=5)
+    world.go(3600)
+    world.server.bodies.clear()
+    world.restart()
+    assert world.told() == "revoked"
 
 
 def test_what_is_the_same_is_not_written_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,4 +97,4 @@ class NeverBack(RuleBasedStateMachine):
 
 
 TestNeverBack = NeverBack.TestCase
-TestNeverBack.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestNeverBack.settings = settings(max_examples=50, stateful_step_count=25, deadline=None)

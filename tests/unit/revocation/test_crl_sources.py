@@ -15,7 +15,7 @@ from twisted.logger import capturedLogs
 
 from mtlsd.revocation.crl_book import CrlLimits
 from tests.pki import NOW
-from tests.pki.crls import crl_of, entry
+from tests.pki.crls import crl_of, entry, path_of
 from tests.unit.revocation.crls import DAY, SERIAL, URL, World, at_once
 
 
@@ -153,6 +153,7 @@ def test_a_release_is_taken_and_reported(world: World) -> None:
     world.go(3600)
     assert [event for event, _ in world.events] == ["crl.dropped", "crl.updated"]
     facts = world.events[0][1]
+    assert facts["issuer"] == "CN=Intermediate,O=Test PKI"
     assert (facts["serials"], facts["dropped"], facts["number"]) == ([f"{SERIAL:x}"], 2, 6)
     assert world.told() == "good"
     world.events.clear()
@@ -164,6 +165,20 @@ def test_a_release_is_taken_and_reported(world: World) -> None:
         ("crl.updated", 0),
         ("crl.updated", 1),
     ]
+
+
+def test_no_release_of_what_is_over_or_anothers(world: World) -> None:
+    """Serial numbers tell nothing without their issuer."""
+    over = path_of(world.leaf(serial=5, valid=world.valid(-9, 0.01)).leaf, *world.above)
+    other = path_of(world.leaf(world.root, serial=6).leaf, world.root.der)
+    world.serve(entry(5), entry(6))
+    world.start()
+    for path in (over, other):
+        world.sources.note(path)
+    world.names()
+    world.serve(number=6)
+    world.go(3600)
+    assert world.names() == ["crl.updated"]
 
 
 def test_nobody_else_may_sign(world: World) -> None:
@@ -321,12 +336,15 @@ def test_stopped_while_it_starts(world: World) -> None:
         pending.append(Deferred())
         return pending[-1]
 
+    world.policy["crl_files"] = ("/missing",)
     world.in_thread = in_thread
     world.start()
     world.sources.stop()
     pending[0].callback(frozenset())
+    for later in pending[1:]:
+        later.errback(FileNotFoundError())
     assert world.clock.getDelayedCalls() == []
-    assert world.server.asked == []
+    assert (world.names(), world.changes, world.server.asked) == ([], 0, [])
 
 
 def _surprise(work: Any) -> Deferred[Any]:
