@@ -126,6 +126,12 @@ class CrlSources:
             self._learn_deltas(tuple(self._book.sources.values()))
             self._schedule.start()
 
+    async def reread(self) -> None:
+        """Read files that have changed now, and not when it is their turn: who reloads expects that."""
+        for source in tuple(self._book.sources.values()):
+            if source.is_file and not source.loading and not self._schedule.stopped:
+                await self._schedule.load(source)
+
     def stop(self) -> None:
         """End what is under way. Nothing is called or reported afterwards."""
         self._loads.ended = True

@@ -123,9 +123,8 @@ class Background:
         out = Outgoing.open(config.fetch, reactor, report) if old is None else old.out
         known = {} if old is None else old.lists
         lists = {key: known.get(key) or _lists(key, out, reactor, report) for key in _listed(config)}
-        await gatherResults(
-            [Deferred.fromCoroutine(lists[key].start()) for key in lists.keys() - known.keys()]
-        )
+        work = (own.reread() if key in known else own.start() for key, own in lists.items())
+        await gatherResults([Deferred.fromCoroutine(one) for one in work])
         if old is None:
             out.answers.configure(config.groups)
             await out.answers.start()

@@ -255,6 +255,17 @@ def test_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     assert world.changes == 2
 
 
+def test_a_file_is_read_again_when_somebody_reloads(tmp_path: Path) -> None:
+    file = tmp_path / "a.crl"
+    world = World(tmp_path, crl_files=(str(file),))
+    file.write_bytes(world.crl(number=7).der())
+    sources = world.start()
+    assert world.told() == "good"
+    file.write_bytes(world.crl(entry(SERIAL), number=8).der())
+    result(Deferred.fromCoroutine(sources.reread()))
+    assert world.told() == "revoked"
+
+
 def test_a_file_that_comes_back_untouched(tmp_path: Path) -> None:
     file = tmp_path / "ca.crl"
     world = World(tmp_path, crl_files=(str(file),))
