@@ -49,6 +49,7 @@ from mtlsd.revocation.responders import (
 )
 
 _MOST_URLS: Final = 3
+_MOST_SHARED: Final = 1000
 _ENDING: Final = "ocsp.closed: mtlsd is ending"
 _RECONFIGURED: Final = "ocsp.reconfigured: the group is another one by now"
 
@@ -70,6 +71,7 @@ class OcspAnswers:
     _refresher: Refresher = attrs.field(init=False)
     _groups: dict[str, AnchorGroup] = attrs.field(factory=dict, init=False)
     _failures: dict[Key, tuple[float, str]] = attrs.field(factory=dict, init=False)
+    _issuers: dict[tuple[Certificate, ...], tuple[Certificate, ...]] = attrs.field(factory=dict, init=False)
     _stopped: bool = attrs.field(default=False, init=False)
 
     @classmethod
@@ -178,7 +180,7 @@ class OcspAnswers:
 
         :returns: None when :meth:`get` has an answer, else why not: a code, a colon and one sentence.
         """
-        certificate, issuers = path.certificates[position], path.certificates[position + 1 :]
+        certificate, issuers = path.certificates[position], self._shared(path.certificates[position + 1 :])
         if self._stopped:
             return _ENDING
         if self._groups.get(group.name) != group:
@@ -289,6 +291,12 @@ class OcspAnswers:
         if len(self._failures) >= self._limits.failures:
             del self._failures[next(iter(self._failures))]
         self._failures[key] = (self._clock.seconds() + self._limits.failure_seconds, why)
+
+    def _shared(self, issuers: tuple[Certificate, ...]) -> tuple[Certificate, ...]:
+        """The same values, once for all that have them: each connection reads its own."""
+        if len(self._issuers) >= _MOST_SHARED:
+            self._issuers.clear()
+        return self._issuers.setdefault(issuers, issuers)
 
     # -- what was kept
 

@@ -82,7 +82,7 @@ class Exchange:
                 found = await self._in_turn(responder, url, inquiry, way, left)
             except (FetchRefused, OcspRefused) as refused:
                 first = first or refused
-                if not is_not_understood(refused):
+                if not is_not_understood(refused, way):
                     raise
             else:
                 responder.learn("plain" if found.answer.facts["nonce"] == "absent" else way)

@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from mtlsd.revocation.inquiry import Inquiry, Key
 from mtlsd.revocation.ocsp_table import AnswerTable, Kept
@@ -33,6 +35,8 @@ class Refresher:
     :ivar random: 0 to 1.
     :ivar most: how many are asked for at once.
     """
+
+    _log = Logger()
 
     table: AnswerTable
     clock: IReactorTime
@@ -100,20 +104,28 @@ class Refresher:
         heapq.heapify(self._due)
 
     def _tick(self) -> None:
-        now = self.now()
+        seconds = self.tick_seconds
+        try:
+            if self._look_at_due(self.now()):
+                seconds = _SOON_SECONDS
+            self._fill()
+        finally:
+            if not self._stopped:
+                self._timer = self.clock.callLater(seconds, self._tick)
+
+    def _look_at_due(self, now: datetime) -> bool:
+        """A part of what is due. Whether there is more."""
         if self._last is not None and now < self._last - _JUMP:
             self._went_back(now)
         self._last = now
-        looked = 0
-        while self._due and self._due[0][0] <= now and looked < _MOST_AT_ONCE:
+        for _ in range(_MOST_AT_ONCE):
+            if not self._due or self._due[0][0] > now:
+                return False
             due_at, _, key = heapq.heappop(self._due)
             kept = self.table.peek(key)
             if kept is not None and kept.due_at == due_at:
                 self._look(kept, now)
-            looked += 1
-        self._fill()
-        seconds = _SOON_SECONDS if looked == _MOST_AT_ONCE else self.tick_seconds
-        self._timer = self.clock.callLater(seconds, self._tick)
+        return True
 
     def _went_back(self, now: datetime) -> None:
         """What was planned by a clock that was ahead would come too late."""
@@ -160,6 +172,8 @@ class Refresher:
         else:
             self._at(kept, now + _RETRY * (1 + self.random()))
 
-    def _done(self, _: object, running: Deferred[Any]) -> None:
+    def _done(self, result: object, running: Deferred[Any]) -> None:
         self._running.discard(running)
+        if isinstance(result, Failure) and not result.check(CancelledError):
+            self._log.failure("ocsp.failed", result)
         self._fill()

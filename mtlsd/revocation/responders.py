@@ -233,8 +233,10 @@ def is_no_answer(refused: FetchRefused | OcspRefused) -> bool:
     return refused.why in _NO_ANSWER
 
 
-def is_not_understood(refused: FetchRefused | OcspRefused) -> bool:
+def is_not_understood(refused: FetchRefused | OcspRefused, way: Way) -> bool:
     """Whether the same asked in another way may be."""
-    if isinstance(refused, FetchRefused):
-        return refused.code in ("status", "redirect")
-    return refused.why == "ocsp.status.malformedrequest"
+    if isinstance(refused, OcspRefused):
+        return refused.why == "ocsp.status.malformedrequest"
+    if refused.code == "redirect":
+        return way == "plain"  # some servers do that to what is in a path
+    return refused.code == "status" and (refused.status or 0) < _SERVER_ERROR

@@ -10,8 +10,11 @@ import pytest
 from mtlsd.fetch.exchange import Fetched
 from mtlsd.fetch.refused import FetchRefused
 from mtlsd.pki.certificate import Certificate
+from mtlsd.pki.crl_issuer import read_list
+from mtlsd.pki.crl_table import CrlTable
 from mtlsd.pki.path import Path
 from tests.ocsp_responses import HONEST, HOSTILE, Kind
+from tests.pki.crls import crl_of, entry, path_of
 from tests.unit.revocation.ocsp_world import A, Asking, B, Reaction, World
 
 
@@ -68,6 +71,7 @@ def test_failures(reaction: Reaction, why: str) -> None:
     world.react = lambda asking: reaction
     assert world.why() == why
     assert world.get() is None
+    assert len(world.askings) == 1, "another way of asking would not help"
 
 
 def test_content_type() -> None:
@@ -292,20 +296,27 @@ def test_good_that_turns_revoked_is_told() -> None:
     assert (facts["source"], facts["reason"]) == (f"ocsp {A}/ocsp", "keyCompromise")
 
 
-def test_delegates_that_lists_have_revoked() -> None:
-    """R42: asked of the group's lists, for a path below the same issuer."""
+@pytest.mark.parametrize("nocheck", [True, False])
+@pytest.mark.parametrize("revoked", [True, False])
+def test_lists_tell_of_delegates(nocheck: bool, revoked: bool) -> None:
+    """R42: one that a list of the group has revoked signs nothing; one that it has not needs no nocheck."""
     world = World()
-    seen: list[int] = []
+    made = world.responder.delegate(nocheck=nocheck)
+    delegate = Certificate.from_der(made.der)
+    entries = [entry(delegate.serial_number, revoked_at=world.now() - timedelta(days=1))] if revoked else []
+    times = {"this_update": world.now() - timedelta(hours=1), "next_update": world.now() + timedelta(days=1)}
+    crl = crl_of(world.responder.issuer, *entries, **times)
+    signers = [path_of(world.issuer.der, world.root.der)]
+    world.lists = CrlTable.build([read_list(crl.der(), signers, world.now(), name="list")])
+    world.react = lambda asking: world.responder.by_delegate(asking.asked, made).to_der()
+    assert world.why() == ("ocsp.signer.revoked" if revoked else None)
 
-    class Lists:
-        def lists_for(self, certificate: Certificate, point: object) -> tuple[()]:
-            seen.append(certificate.serial_number)
-            return ()
 
-        def knows(self, issuer: object) -> bool:
-            return False
-
-    world.lists = Lists()  # type: ignore[assignment]  # only what a check calls
-    world.react = world.honest("delegate_by_key")
-    assert world.why() is None
-    assert len(seen) == 1
+def test_issuers_are_held_once() -> None:
+    """However many connections have read them."""
+    world = World()
+    for _ in range(3):
+        ders = [own.der for own in world.another().certificates]
+        assert world.why(Path(tuple(map(Certificate.from_der, ders)))) is None
+    issuers = {id(kept.inquiry.issuers) for kept in world.answers._table if kept.inquiry is not None}
+    assert len(issuers) == 1
