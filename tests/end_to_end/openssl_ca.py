@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.end_to_end.daemon import eventually
-from tests.end_to_end.setup import free_port
+from tests.end_to_end.setup import HOST, free_port
 from tests.pki import Written
 
 _CONFIG = """
@@ -153,6 +153,22 @@ class OpensslCa:
         finally:
             process.kill()
             process.wait()
+
+    def nudge(self, port: int) -> None:
+        """Have the responder read the index again: it looks for a change only when it has answered."""
+        url = f"http://{HOST}:{port}/"
+        run(
+            self.directory,
+            "openssl",
+            "ocsp",
+            "-issuer",
+            "ca.pem",
+            "-cert",
+            "ca.pem",
+            "-url",
+            url,
+            "-noverify",
+        )
 
     def _request(self, stem: Path, name: str) -> None:
         command = ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
