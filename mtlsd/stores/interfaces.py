@@ -11,10 +11,11 @@ from datetime import datetime
 
 import attrs
 from twisted.internet.defer import Deferred
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 from mtlsd.clients.client import Client
 from mtlsd.clients.sightings import Sighting
+from mtlsd.oauth.artifacts import Artifact, Found, Kind
 
 
 @attrs.frozen
@@ -137,3 +138,46 @@ class ClientStore(Interface):
 
     def sightings(client_id: str) -> Deferred[tuple[Sighting, ...]]:
         """The certificates that the client came with; the one that was seen last comes first."""
+
+
+class ArtifactStore(Interface):
+    """Codes, tokens, sessions and what else outlives a request: :class:`mtlsd.oauth.artifacts.Artifacts`,
+    which says what each method means, with Deferreds.
+
+    Every method may fail with :class:`StoreUnavailable`.
+    """
+
+    def save(*artifacts: Artifact, now: datetime) -> Deferred[None]:
+        """Keep all of them, or none."""
+
+    def find(kind: Kind, key: bytes, now: datetime) -> Deferred[Found | None]:
+        """The one with this key that has not expired and was not removed."""
+
+    def consume(
+        kind: Kind, key: bytes, now: datetime, then: tuple[Artifact, ...] = ()
+    ) -> Deferred[Found | None]:
+        """Use it up; `consumed_at` is None for one caller alone, whose `then` are saved with it."""
+
+    def claim(kind: Kind, key: bytes, expires_at: datetime, now: datetime) -> Deferred[bool]:
+        """True for the first only."""
+
+    def remove(kind: Kind, key: bytes) -> Deferred[None]:
+        """Forget one, if there is one."""
+
+    def remove_grant(grant_id: str, now: datetime) -> Deferred[None]:
+        """Remove all of a grant, now and later."""
+
+    def grant_removed(grant_id: str, now: datetime) -> Deferred[bool]:
+        """Whether that happened."""
+
+    def remove_client(client_id: str, now: datetime) -> Deferred[None]:
+        """Remove all that a client has now."""
+
+    def sweep(now: datetime, most: int) -> Deferred[int]:
+        """Delete what expired or was removed, at most so many rows."""
+
+
+class Store(ClientStore):
+    """Everything that mtlsd remembers."""
+
+    artifacts: ArtifactStore = Attribute("What clients were issued. It opens and closes with the store.")
