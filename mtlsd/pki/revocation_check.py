@@ -173,9 +173,12 @@ class _Check:
             if answer.status != "unknown":
                 return _Said(answer)
             return _Said(why=f"ocsp.unknown: {answer.source} does not know the certificate")
-        if self.policy.ocsp_url is None and not certificate.ocsp_urls:
-            return _Said(why="ocsp.no_url: the certificate names no responder")
-        return self._open("ocsp", path, position, "ocsp.none: no responder has been asked")
+        said = _Said(why="ocsp.no_url: the certificate names no responder")
+        if self.policy.ocsp_url is not None or certificate.ocsp_urls:
+            said = self._open("ocsp", path, position, "ocsp.none: no responder has been asked")
+        if said.question is None and answer is not None and answer.status == "revoked":
+            return _Said(answer)  # until somebody says otherwise: silence is no pardon
+        return said
 
     def _open(self, source: Source, path: Path, position: int, why: str) -> _Said:
         """A question, unless it has been asked in vain."""

@@ -112,11 +112,10 @@ def test_after_a_failure_the_next_source_tells() -> None:
     [
         said("unknown"),
         said("good", NOW - 10 * HOUR),
-        said("revoked", NOW - 10 * HOUR),
         said("good", NOW - timedelta(days=8), timedelta(days=30)),
         said("good", NOW - 2 * HOUR, None),
     ],
-    ids=["unknown", "past nextUpdate", "revoked past nextUpdate", "too old", "no nextUpdate"],
+    ids=["unknown", "past nextUpdate", "too old", "no nextUpdate"],
 )
 def test_what_does_not_count(answer: Answer) -> None:
     """R41, P23: unknown is not good, and neither is what is stale, whatever it says of itself."""
@@ -162,3 +161,12 @@ def test_every_certificate_of_the_path() -> None:
 def test_an_age_is_shown() -> None:
     finding = find(KnownHere(answers={LEAF.sha256: said("good")}), order=("ocsp",))
     assert list(shown(finding, NOW)) == [f"good: ocsp {URL}, 1:00:00 old"]
+
+
+def test_silence_is_no_pardon() -> None:
+    """A certificate that was revoked when the responder was last heard of stays so, whatever the policy."""
+    known = KnownHere(answers={LEAF.sha256: said("revoked", NOW - 10 * HOUR)})
+    finding = find(known, order=("ocsp",), on_unknown="allow")
+    assert finding.status == "awaited"
+    asked = {finding.questions[0].key: "fetch.deadline"}
+    assert find(known, asked, order=("ocsp",), on_unknown="allow").status == "revoked"
