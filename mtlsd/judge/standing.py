@@ -103,7 +103,9 @@ class _Case:
 
     def _path(self, certificate: Certificate, trust: ListenerTrust) -> Path:
         if self.presented.path is not None:
-            path = Path(tuple(map(Certificate.from_der, self.presented.path)))
+            leaf, *above = self.presented.path
+            own = certificate if leaf == certificate.der else Certificate.from_der(leaf)
+            path = Path((own, *map(trust.certificate, above)))
         else:
             path = self._build_path(certificate, trust)
         self._passed(

@@ -23,12 +23,21 @@ class ListenerTrust:
     strict: bool
     together: PathValidator
     alone: Mapping[str, PathValidator]
+    _known: Mapping[bytes, Certificate] = attrs.field(repr=False, eq=False)
 
     @classmethod
     def from_groups(cls, groups: Iterable[AnchorGroup], strict: bool) -> Self:
         groups = tuple(groups)
         alone = {group.name: PathValidator.from_groups((group,), strict) for group in groups}
-        return cls(groups, strict, PathValidator.from_groups(groups, strict), alone)
+        known = {own.der: own for group in groups for own in (*group.anchors, *group.intermediates)}
+        return cls(groups, strict, PathValidator.from_groups(groups, strict), alone, known)
+
+    def certificate(self, der: bytes) -> Certificate:
+        """A certificate above the leaf; those that are configured have been read already.
+
+        :raises Refusal: for what is none
+        """
+        return self._known.get(der) or Certificate.from_der(der)
 
     def vouching(self, anchor: Certificate) -> tuple[AnchorGroup, ...]:
         """The groups that hold this anchor. An anchor is known by its key: two CAs can share a name (R30)."""
