@@ -5,10 +5,11 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 from twisted.application.service import IService
@@ -75,6 +76,14 @@ def makeService(options: Options) -> IService:
         config = load_config(path)
     if ended.code != OK:
         sys.exit(ended.code)
+    _use_steady_clock(reactor)
     ending = Ending(os._exit)  # the one way to another exit code, once atexit's functions run
     atexit.register(ending.at_exit)  # the first to be registered is the last to be run
     return Daemon(path, config, reactor, ending.failed)
+
+
+def _use_steady_clock(reactor: Any) -> None:
+    """Have timers go by a clock that nobody sets: Twisted's go by the wall clock, and one that is set back
+    holds up every deadline. Nothing that runs already may go by the other one."""
+    if not reactor.getDelayedCalls():
+        reactor.seconds = time.monotonic

@@ -10,7 +10,7 @@ another source, not older, says that a certificate is revoked, it is revoked.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -67,6 +67,8 @@ class Known(Protocol):
 
 Failures = Mapping[QuestionKey, str]
 """For each question that was asked and got no answer: why."""
+
+_END = datetime.max.replace(tzinfo=UTC)
 
 NOT_ASKED: Failures = MappingProxyType({})
 """Before anybody has been asked."""
@@ -190,10 +192,17 @@ class _Check:
         """The end of an answer's life under this policy."""
         if answer.source.startswith("crl "):
             assert answer.next_update is not None
-            return answer.next_update + self.policy.grace
+            return _later(answer.next_update, self.policy.grace)
         if answer.next_update is None:
             return answer.fresh_until or answer.this_update
-        return min(answer.next_update + self.policy.grace, answer.this_update + self.policy.max_age)
+        return min(
+            _later(answer.next_update, self.policy.grace), _later(answer.this_update, self.policy.max_age)
+        )
+
+
+def _later(instant: datetime, span: timedelta) -> datetime:
+    """The sum, or the end of time: 99991231235959Z means never."""
+    return instant + span if instant < _END - span else _END
 
 
 def _why(found: CrlAnswer) -> str:

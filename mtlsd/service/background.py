@@ -24,12 +24,14 @@ from mtlsd.fetch.addresses import AddressRules
 from mtlsd.fetch.fetcher import Fetcher
 from mtlsd.fetch.lookups import SystemResolver
 from mtlsd.fetch.trust import Trust
-from mtlsd.jwks_uri.disk import Disk
+from mtlsd.judge import Standing
+from mtlsd.jwks_uri.disk import DIRECTORY, Disk
 from mtlsd.jwks_uri.key_sets import KeySets
 from mtlsd.ops.audit import utc_now
 from mtlsd.pki.crl_table import CrlTable
 from mtlsd.pki.ocsp_request import NONCE_OCTETS
 from mtlsd.pki.path import AnchorGroup
+from mtlsd.revocation.crl_cache import sweep
 from mtlsd.revocation.crl_sources import CrlSources
 from mtlsd.revocation.knowledge import Knowledge, Version
 from mtlsd.revocation.ocsp_answers import OcspAnswers
@@ -80,7 +82,7 @@ class Outgoing:
             report=report,
             changed=own.version.changed,
         )
-        disk = Disk(own.cache.below("jwks_uri"), reader.run, report)
+        disk = Disk(own.cache.below(DIRECTORY), reader.run, report)
         own.key_sets = KeySets(fetcher, disk, reactor, utc_now, _random, report, lambda: None)
         return own
 
@@ -104,6 +106,7 @@ class Background:
     lists: Mapping[_Key, CrlSources]
     knowledge: Knowledge
     out: Outgoing
+    _report: Report
 
     @classmethod
     async def open(
@@ -138,7 +141,7 @@ class Background:
             now=utc_now,
             version=out.version,
         )
-        return cls(config, registrations, lists, knowledge, out)
+        return cls(config, registrations, lists, knowledge, out, report)
 
     @property
     def published(self) -> Mapping[str, Sequence[Published]]:
@@ -150,6 +153,13 @@ class Background:
         lists = (status for own in self.lists.values() for status in own.status())
         return (*lists, *self.out.answers.status())
 
+    def note(self, standing: Standing) -> None:
+        """Take notice of a client's certificate: it matters, and the lists that it names are in use."""
+        for vouching in standing.vouching:
+            lists = self.knowledge.lists.get(vouching.group.name)
+            if lists is not None:
+                lists.note(vouching.path)
+
     def adopt(self, keys_changed: Callable[[], None]) -> None:
         """From now on this is what is live. It cannot fail.
 
@@ -160,6 +170,13 @@ class Background:
         self.out.answers.configure(self.config.groups)
         merged = with_published(self.registrations, self.published)
         self.out.key_sets.configure(jwks_uris(self.registrations), merged.taken)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove the lists of groups that are gone."""
+        directory, groups = self.out.cache.below("crl"), [group.name for group, _ in self.lists]
+        swept = self.out.reader.run(lambda: sweep(directory, groups))
+        swept.addErrback(lambda failure: self._report("cache.failed", {"error": failure.getErrorMessage()}))
 
     async def leave(self, other: Self | None = None) -> None:
         """Let go of everything that `other` does not have too."""

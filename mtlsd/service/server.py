@@ -20,6 +20,7 @@ from mtlsd import __version__
 from mtlsd.config.model import Config
 from mtlsd.errors import ConfigError, Fact
 from mtlsd.jose.keyring import Keyring
+from mtlsd.judge import Standing
 from mtlsd.jwks_uri.key_sets import may_be_published
 from mtlsd.keys.files import KEYRING, algorithm_mistake, load_or_create
 from mtlsd.ops.audit import AuditLog, utc_now
@@ -125,7 +126,7 @@ class Server:
 
     def _begin(self) -> None:
         self._background.adopt(self._keys_changed)
-        self._current.audit, self._current.seen = self._event, self._sightings.seen
+        self._current.audit, self._current.seen = self._event, self._seen_client
         self._sightings.start(self._reactor)
         self._status.start(self._reactor)
         self._audit.event("server.started", {"version": __version__, "listeners": self._places()})
@@ -138,6 +139,10 @@ class Server:
         self._audit.event(name, facts)
         if may_be_published(facts.get("reason")):
             self._background.out.key_sets.unknown_certificate_seen()
+
+    def _seen_client(self, client_id: str, standing: Standing, now: datetime) -> None:
+        if self._sightings.seen(client_id, standing.certificate, now):
+            self._background.note(standing)
 
     def _places(self) -> list[str]:
         return [f"{name} {place.listener.endpoint}" for name, place in self.listening.items()]

@@ -56,13 +56,18 @@ class SightingLog:
             self._loop.stop()
         await self.write()
 
-    def seen(self, client_id: str, certificate: Certificate, now: datetime) -> None:
-        """A client got a token with this certificate. Where too many wait already, it is not remembered."""
+    def seen(self, client_id: str, certificate: Certificate, now: datetime) -> bool:
+        """A client got a token with this certificate. Where too many wait already, it is not remembered.
+
+        :return: whether it is the first time since it was last written.
+        """
         waiting = self._waiting.get((client_id, certificate.x5t_s256))
         if waiting is not None:
             waiting.last_seen_at = now
-        elif len(self._waiting) < MOST_WAITING:
+            return False
+        if len(self._waiting) < MOST_WAITING:
             self._waiting[client_id, certificate.x5t_s256] = _Waiting(certificate, now, now)
+        return True
 
     async def write(self) -> None:
         """Bring what waits to the store. What the store does not take is gone: nothing rests on it."""

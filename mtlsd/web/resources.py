@@ -13,6 +13,7 @@ from twisted.web.resource import IResource, Resource
 
 from mtlsd import reasons
 from mtlsd.errors import Fact, Refusal
+from mtlsd.judge import Identity
 from mtlsd.oauth.token_endpoint import TokenIssued
 from mtlsd.web.answers import answer
 from mtlsd.web.client_endpoint import Call, ClientEndpoint, Done
@@ -60,8 +61,8 @@ class Token(ClientEndpoint):
     def _issued(self, call: Call, issued: TokenIssued) -> Done:
         """The token is named by its jti, never told."""
         token = issued.token
-        if call.judgement is not None and call.judgement.certificate is not None:
-            self.current.seen(issued.client.client_id, call.judgement.certificate, call.now)
+        if isinstance(call.judgement, Identity):
+            self.current.seen(issued.client.client_id, call.judgement.standing, call.now)
         facts: dict[str, Fact] = {
             "jti": token.jti,
             "scope": issued.grant.scope,

@@ -9,8 +9,8 @@ import attrs
 from twisted.internet.defer import Deferred, succeed
 
 from mtlsd.errors import Fact
+from mtlsd.judge import Standing
 from mtlsd.oauth.token_endpoint import TokenEndpoint
-from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.revocation_check import Failures, Question
 from mtlsd.verdicts import Judge
 
@@ -44,7 +44,7 @@ class Current:
     """The one reference that a reload swaps.
 
     :ivar audit: takes the name of an event and its facts.
-    :ivar seen: takes the client_id and the certificate of whoever got a token, and when.
+    :ivar seen: takes the client_id of whoever got a token, what its certificate proves, and when.
     :ivar metrics: what was counted, in Prometheus's text format.
     :ivar now: the instant, aware UTC.
     :ivar random_id: makes an unguessable identifier, short enough to be read out.
@@ -54,5 +54,5 @@ class Current:
     audit: Callable[[str, dict[str, Fact]], None]
     now: Callable[[], datetime]
     random_id: Callable[[], str]
-    seen: Callable[[str, Certificate, datetime], None] = lambda client_id, certificate, now: None
+    seen: Callable[[str, Standing, datetime], None] = lambda client_id, standing, now: None
     metrics: Callable[[], bytes] = lambda: b""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
@@ -170,3 +170,11 @@ def test_silence_is_no_pardon() -> None:
     assert finding.status == "awaited"
     asked = {finding.questions[0].key: "fetch.deadline"}
     assert find(known, asked, order=("ocsp",), on_unknown="allow").status == "revoked"
+
+
+def test_never_is_an_instant_too() -> None:
+    """nextUpdate 99991231235959Z, with a grace after it."""
+    never = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    known = KnownHere(answers={LEAF.sha256: Answer("good", f"ocsp {URL}", NOW - HOUR, never)})
+    finding = find(known, order=("ocsp",), grace=HOUR, max_age=timedelta(days=7))
+    assert (finding.status, finding.until) == ("good", NOW - HOUR + timedelta(days=7))
