@@ -10,9 +10,17 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import attrs
+
+from mtlsd.cache.files import CacheDirectory
 from mtlsd.cli import exits
+from mtlsd.ops.metrics import Metrics, SourceSample
 from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.path import MAX_CHAIN, MAX_CHAIN_BYTES
+from mtlsd.revocation.breaker import BreakerLimits
+from mtlsd.revocation.crl_book import CrlLimits
+from mtlsd.revocation.knowledge import Knowledge
+from mtlsd.revocation.ocsp_limits import OcspLimits
 from tests.unit.tls.memory import PKI
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +50,7 @@ def modules() -> tuple[tuple[str, ast.Module], ...]:
     return tuple((path.relative_to(ROOT / "mtlsd").as_posix(), ast.parse(path.read_text())) for path in paths)
 
 
-WRITERS = ("event", "audit", "report", "_report")
+WRITERS = ("event", "audit", "report", "_report", "Done")
 """What takes the name of an event and its facts."""
 
 
@@ -84,7 +92,20 @@ def test_every_event_is_there() -> None:
         for name, call in calls()
         if name in WRITERS and isinstance(call.args[0], ast.Constant)
     }
-    assert set(first_cells("event")) == events
+    assert set(first_cells("event")) == events | events_of_classes()
+
+
+def events_of_classes() -> set[str]:
+    """How an endpoint's class calls its refusals: `refused = "token.refused"`."""
+    return {
+        node.value.value
+        for _, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and ast.unparse(node.targets[0]) == "refused"
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    }
 
 
 def test_every_field_is_there() -> None:
@@ -111,3 +132,33 @@ def test_every_exit_code_is_there() -> None:
 def test_limits() -> None:
     text = PAGE.read_text("utf-8")
     assert f"beside its own | {MAX_CHAIN}, and {MAX_CHAIN_BYTES:,} bytes |" in text
+
+
+def test_sizes_of_revocation() -> None:
+    """The table of sizes says what the code has."""
+    lists, answers, breaker = CrlLimits(), OcspLimits(), BreakerLimits()
+    page = PAGE.read_text("utf-8")
+    assert f"at most {lists.list_bytes >> 20} MiB, fetched within {lists.fetch_seconds:g} seconds" in page
+    assert f"at most {lists.at_once} at once, {lists.at_once_of_host} of them from one server" in page
+    assert f"| URLs of lists that certificates name | {lists.learned} for a group" in page
+    assert f"| {answers.answers:,}, or {answers.answer_bytes >> 20} MiB |" in page
+    most = attrs.fields(Knowledge).max_waiting.default
+    each = answers.waiting_per_responder
+    assert f"| {most}; {answers.waiting} of them for responders, {each} for one" in page
+    assert f"after {breaker.failures} failures in a row nobody waits for it for" in page
+    cache = CacheDirectory(ROOT)
+    assert f"a file {cache.max_file_bytes >> 20} MiB, a directory {cache.max_bytes >> 30} GiB" in page
+
+
+def test_metrics() -> None:
+    """Every metric is there, with its labels."""
+    metrics = Metrics(lambda: [SourceSample("a", "crl", "b", True, 1.0, 1.0, 1)])
+    for event, reason in (("handshake.refused", "x"), ("token.refused", "x"), ("request.refused", "x")):
+        metrics.count(event, {"reason": reason})
+    metrics.count("token.issued", {"revocation_unchecked": ["a"]})
+    shown = {sample.name: set(sample.labels) for family in metrics.collect() for sample in family.samples}
+    rows = re.findall(r"^\| `(mtlsd_\w+)` \| ([^|]*)\|", PAGE.read_text("utf-8"), re.MULTILINE)
+    told: dict[str, set[str]] = {}
+    for name, labels in rows:
+        told[name] = told[list(told)[-1]] if labels == "likewise " else set(re.findall(r"`(\w+)`", labels))
+    assert told == shown
