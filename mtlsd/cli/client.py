@@ -21,9 +21,13 @@ from mtlsd.cli.common import (
 from mtlsd.cli.exits import OK, UsageError
 from mtlsd.cli.rotation import certificate_documents, certificates_of, print_certificates
 from mtlsd.cli.subjects import Names, names_in
-from mtlsd.clients.client import PKI, SELF_SIGNED, Client
+from mtlsd.clients.client import Client
 from mtlsd.clients.index import ClientIndex, Registration
+from mtlsd.clients.methods import PKI, SELF_SIGNED
+from mtlsd.clients.served import not_served
 from mtlsd.config.model import Config
+from mtlsd.errors import ConfigError
+from mtlsd.jose.jwk import thumbprint
 from mtlsd.ops.audit import utc_now
 from mtlsd.pki.certificate import Certificate
 from mtlsd.service.assembly import client_index, registrations
@@ -106,6 +110,8 @@ def _add(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
     metadata, pins = _metadata(arguments, config)
     client = Client.from_metadata(metadata, place="command line", certificates=pins)
+    if mistakes := not_served(client, "command line"):
+        raise ConfigError(mistakes)
     with opened_store(config) as store:
         others = [own for own in result_of(store.list_clients()) if own.client_id != client.client_id]
         client_index(config, [*others, client])
@@ -159,6 +165,10 @@ def identity_of(client: Client) -> str:
         return f"{client.subject.member} {client.subject.text} under {', '.join(client.trust_anchors)}"
     if client.jwks_uri is not None:
         return f"jwks_uri {client.jwks_uri}"
+    if client.keys:
+        return "key " + ", ".join(thumbprint(dict(key.members)) for key in client.keys)
+    if not client.pins:
+        return "its client_id alone" if client.is_public else "a secret"
     return "certificate " + ", ".join(Certificate.from_der(pin).x5t_s256 for pin in client.pins)
 
 

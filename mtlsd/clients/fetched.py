@@ -15,6 +15,7 @@ import attrs
 
 from mtlsd.clients.client import Client
 from mtlsd.clients.index import Registration
+from mtlsd.clients.methods import SELF_SIGNED
 
 
 @attrs.frozen
@@ -54,7 +55,7 @@ class Merged:
 
 
 def with_published(registrations: Iterable[Registration], sets: Mapping[str, Sequence[Published]]) -> Merged:
-    """The registrations, those with a `jwks_uri` with the certificates of its set as their pins.
+    """The registrations, the pinned ones with a `jwks_uri` with the certificates of its set as their pins.
 
     :param sets: by `jwks_uri`; what is not there yet has no certificate.
     """
@@ -87,13 +88,18 @@ def _registered(client: Client) -> tuple[bytes, ...]:
     return client.pin_sha256s if client.jwks_uri is None else ()
 
 
+def _publishes_pins(client: Client) -> bool:
+    """Of another client's set the certificates say nothing: only what is pinned is known by one."""
+    return client.jwks_uri is not None and client.token_endpoint_auth_method == SELF_SIGNED
+
+
 def _claims(
     registrations: Iterable[Registration], sets: Mapping[str, Sequence[Published]]
 ) -> Iterator[tuple[Published, str]]:
     for registration in registrations:
         client = registration.client
-        if client.jwks_uri is not None:
-            for published in sets.get(client.jwks_uri, ()):
+        if _publishes_pins(client):
+            for published in sets.get(client.jwks_uri or "", ()):
                 yield published, client.client_id
 
 
@@ -104,6 +110,6 @@ def _who_was_first(claim: tuple[Published, str]) -> tuple[datetime, str]:
 
 def _with_pins(registration: Registration, pins: Mapping[str, Sequence[bytes]]) -> Registration:
     client = registration.client
-    if client.jwks_uri is None:
+    if not _publishes_pins(client):
         return registration
     return attrs.evolve(registration, client=attrs.evolve(client, pins=tuple(pins.get(client.client_id, ()))))

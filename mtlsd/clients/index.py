@@ -7,7 +7,9 @@ from typing import Self
 
 import attrs
 
-from mtlsd.clients.client import Client, Subject, SubjectMember
+from mtlsd.clients.client import Client
+from mtlsd.clients.methods import SELF_SIGNED
+from mtlsd.clients.subject import Subject, SubjectMember
 from mtlsd.errors import ConfigError, Mistake
 
 SubjectKey = tuple[str, SubjectMember, Hashable]
@@ -57,7 +59,8 @@ class ClientIndex:
             raise ConfigError(tuple(builder.conflicts))
         members = frozenset(member for _, member, _ in builder.subjects)
         has_pins = bool(builder.pins) or any(
-            own.client.jwks_uri is not None for own in builder.registrations.values()
+            own.client.jwks_uri is not None and own.client.token_endpoint_auth_method == SELF_SIGNED
+            for own in builder.registrations.values()
         )
         return cls(builder.registrations, builder.subjects, builder.pins, members, has_pins)
 

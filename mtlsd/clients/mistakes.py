@@ -29,6 +29,10 @@ class Mistakes:
         close = difflib.get_close_matches(key, sorted(known), 1)
         self.add(key, "is an unknown key", f"Did you mean {close[0]}?" if close else "Remove it.")
 
+    def has_any(self, key: str) -> bool:
+        """Whether something is wrong with `key` already, so that what follows from it need not be told."""
+        return any(mistake.place == f"{self.place}.{key}" for mistake in self.found)
+
     def raise_if_any(self) -> None:
         """:raises ConfigError: when a fatal mistake was found."""
         if any(mistake.fatal for mistake in self.found):

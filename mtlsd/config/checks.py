@@ -7,8 +7,8 @@ from itertools import combinations
 
 import attrs
 
-from mtlsd.clients.client import PKI
 from mtlsd.clients.index import Registration
+from mtlsd.clients.methods import PKI
 from mtlsd.config.anchors import note_namesakes
 from mtlsd.config.endpoints import Place
 from mtlsd.config.listeners import unknown_group

@@ -7,7 +7,7 @@ from datetime import datetime
 import attrs
 
 from mtlsd import reasons
-from mtlsd.clients.client import PKI, SELF_SIGNED, AuthMethod
+from mtlsd.clients.methods import PKI, SELF_SIGNED, AuthMethod
 from mtlsd.errors import Fact, Refusal
 from mtlsd.judge.standing import failed
 from mtlsd.judge.values import (

@@ -8,7 +8,8 @@ from datetime import datetime
 import attrs
 
 from mtlsd import reasons
-from mtlsd.clients.client import Client, SubjectMember
+from mtlsd.clients.client import Client
+from mtlsd.clients.subject import SubjectMember
 from mtlsd.errors import Fact, Refusal
 from mtlsd.judge.matching import seen_names
 from mtlsd.judge.trust import ListenerTrust, Snapshot

@@ -8,7 +8,7 @@ from typing import Literal
 
 import attrs
 
-from mtlsd.clients.client import AuthMethod
+from mtlsd.clients.methods import AuthMethod
 from mtlsd.errors import Fact, Refusal
 from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.path import AnchorGroup, Path

@@ -5,7 +5,9 @@ from __future__ import annotations
 import attrs
 
 from mtlsd import reasons
-from mtlsd.clients.client import GRANT_TYPES, Client, is_resource, is_scope_token
+from mtlsd.clients.client import Client
+from mtlsd.clients.reader import is_resource, is_scope_token
+from mtlsd.clients.served import SERVED_GRANT_TYPES
 from mtlsd.errors import Refusal
 from mtlsd.oauth.forms import Form
 
@@ -29,8 +31,8 @@ def check_grant_type(form: Form) -> str:
     grant_type = form.get("grant_type")
     if grant_type is None:
         raise Refusal(reasons.GRANT_ABSENT)
-    if grant_type not in GRANT_TYPES:
-        raise Refusal(reasons.GRANT_UNSUPPORTED, {"expected": GRANT_TYPES, "seen": grant_type[:64]})
+    if grant_type not in SERVED_GRANT_TYPES:
+        raise Refusal(reasons.GRANT_UNSUPPORTED, {"expected": SERVED_GRANT_TYPES, "seen": grant_type[:64]})
     return grant_type
 
 

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from mtlsd.clients.client import GRANT_TYPES, PKI, SELF_SIGNED
+from mtlsd.clients.methods import PKI, SELF_SIGNED
+from mtlsd.clients.served import SERVED_GRANT_TYPES
 
 PATHS = {"token": "/token", "jwks": "/jwks"}
 _WELL_KNOWN = "/.well-known/oauth-authorization-server"
@@ -47,7 +48,7 @@ def authorization_server_metadata(issuer: str, listeners: Sequence[ServedListene
     if token is not None:
         metadata["token_endpoint"] = token.url("token")
         metadata["token_endpoint_auth_methods_supported"] = _methods(listeners)
-        metadata["grant_types_supported"] = list(GRANT_TYPES)
+        metadata["grant_types_supported"] = list(SERVED_GRANT_TYPES)
     if jwks is not None:
         metadata["jwks_uri"] = jwks.url("jwks")
     metadata["tls_client_certificate_bound_access_tokens"] = True

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from mtlsd.clients.client import SUBJECT_MEMBERS
+from mtlsd.clients.subject import SUBJECT_MEMBERS
 from mtlsd.pki.dn import DistinguishedName
 from mtlsd.pki.san import Kind, SubjectAltName
 

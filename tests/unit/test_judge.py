@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from mtlsd import reasons
-from mtlsd.clients.client import PKI, SELF_SIGNED
+from mtlsd.clients.methods import PKI, SELF_SIGNED
 from mtlsd.judge import Identity, Judgement, PresentedCertificate, Refused, Snapshot, judge, match_client
 from mtlsd.verdicts import Judge
 from tests.pki import BAD, GOOD, NOW, SUBJECT, Pki, Presented, dn

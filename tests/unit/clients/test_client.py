@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtlsd.clients.client import MEMBERS, SUBJECT_MEMBERS, Client
+from mtlsd.clients.client import MEMBERS, Client
+from mtlsd.clients.subject import SUBJECT_MEMBERS
 from mtlsd.errors import ConfigError
 from mtlsd.jose.jwk import jwk_of_certificate
 from tests.pki import BAD, DNS, NOW, SUBJECT, Pki
@@ -134,7 +135,7 @@ def test_keys_that_jose_lacks_are_refused() -> None:
         ({"client_id": "a\nb"}, "client_id"),
         ({"client_id": ""}, "client_id"),
         ({"client_id": 7}, "client_id"),
-        ({"token_endpoint_auth_method": "client_secret_basic"}, "token_endpoint_auth_method"),
+        ({"token_endpoint_auth_method": "client_secret_jwt"}, "token_endpoint_auth_method"),
         ({"tls_client_auth_subject_dn": "/C=DE/O=x"}, "tls_client_auth_subject_dn"),
         ({"tls_client_auth_subject_dn": ""}, "tls_client_auth_subject_dn"),
         ({"trust_anchors": []}, "trust_anchors"),
