@@ -11,24 +11,29 @@ from zope.interface import implementer
 
 from mtlsd.clients.client import Client
 from mtlsd.clients.sightings import Sighting
+from mtlsd.oauth.artifacts import Bounds
 from mtlsd.stores import sqlite_clients as clients
 from mtlsd.stores import sqlite_sightings
 from mtlsd.stores.instants import to_microseconds
-from mtlsd.stores.interfaces import ClientStore
+from mtlsd.stores.interfaces import Store
+from mtlsd.stores.sqlite_artifacts import SQLiteArtifacts
 from mtlsd.stores.sqlite_database import SQLiteDatabase
 from mtlsd.stores.workers import Worker
 
 
-@implementer(ClientStore)
+@implementer(Store)
 class SQLiteStore:
     """Everything that mtlsd remembers, in one SQLite file.
 
     :param database: not open yet; the store opens and closes it.
+    :param bounds: how many artifacts are kept.
+    :ivar artifacts: codes, tokens, sessions and what else clients were issued.
     """
 
-    def __init__(self, database: SQLiteDatabase) -> None:
+    def __init__(self, database: SQLiteDatabase, bounds: Bounds | None = None) -> None:
         self._database = database
         self._place = database.place
+        self.artifacts = SQLiteArtifacts(database, bounds or Bounds())
 
     def open(self) -> Deferred[None]:
         """As :class:`ClientStore`; makes the file where it is missing, with mode 0600, but no directory."""
