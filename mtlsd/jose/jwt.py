@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import attrs
 
@@ -14,6 +15,27 @@ _PER_TOKEN = frozenset({"iat", "exp", "jti"})
 _encode_json: Callable[[object], str] = json.JSONEncoder(
     ensure_ascii=True, allow_nan=False, separators=(",", ":")
 ).encode
+
+ACCESS_TOKEN: Final = "at+jwt"
+"""The `typ` of an access token (RFC 9068 section 2.1, R66)."""
+INTROSPECTION: Final = "token-introspection+jwt"
+"""The `typ` of a signed introspection response (RFC 9701 section 5)."""
+
+
+def encoded_header(signer: Signer, typ: str) -> bytes:
+    """The first part of every JWT that this signer makes of this type, encoded: always the same bytes."""
+    return b64.encode(_encode_json({"alg": signer.alg, "typ": typ, "kid": signer.kid}).encode("ascii"))
+
+
+def sign_jwt(claims: Mapping[str, object], signer: Signer, typ: str) -> str:
+    """A JWT that nothing of is prepared, in the compact serialization (RFC 7515 section 7.1).
+
+    :raises Refusal: ``signer.unavailable`` when the key cannot sign.
+    """
+    signing_input = (
+        encoded_header(signer, typ) + b"." + b64.encode(_encode_json(dict(claims)).encode("ascii"))
+    )
+    return (signing_input + b"." + b64.encode(signer.sign(signing_input))).decode("ascii")
 
 
 @attrs.frozen
@@ -36,12 +58,12 @@ class PreparedToken:
 
     @classmethod
     def from_claims(
-        cls, claims: Mapping[str, object], signer: Signer, *, typ: str = "at+jwt"
+        cls, claims: Mapping[str, object], signer: Signer, *, typ: str = ACCESS_TOKEN
     ) -> PreparedToken:
         """
         :param claims: the claims that do not change, as values that JSON can hold: ``iss``, ``sub``, ``aud``,
             ``client_id``, ``scope``, ``cnf`` and so on.
-        :param typ: the ``typ`` of the header; ``at+jwt`` is RFC 9068's (R66).
+        :param typ: the ``typ`` of the header; an access token's where it is not given.
         :raises ValueError: when a claim is one of the three that each token has of its own, or no JSON value.
         """
         if repeated := _PER_TOKEN & claims.keys():
@@ -51,9 +73,8 @@ class PreparedToken:
         except (TypeError, RecursionError) as error:
             raise ValueError(f"a claim is no JSON value: {error}") from None
         head = f'{fixed}{"," if claims else ""}"iat":'.encode("ascii")
-        header = _encode_json({"alg": signer.alg, "typ": typ, "kid": signer.kid}).encode("ascii")
         ahead = len(head) - len(head) % 3
-        return cls(signer, b64.encode(header) + b"." + b64.encode(head[:ahead]), head[ahead:])
+        return cls(signer, encoded_header(signer, typ) + b"." + b64.encode(head[:ahead]), head[ahead:])
 
     def issue(self, iat: int, exp: int, jti: str) -> str:
         """One token in the compact serialization (RFC 7515 section 7.1).

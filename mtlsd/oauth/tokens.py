@@ -1,17 +1,27 @@
-"""Certificate-bound access tokens: JWTs by RFC 9068 with the confirmation of RFC 8705 section 3.1."""
+"""Certificate-bound access tokens: JWTs by RFC 9068 with the confirmation of RFC 8705 section 3.1, or opaque
+ones that stand for the same claims and are told to whoever may introspect them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final
 
 import attrs
 
 from mtlsd.jose.jwt import PreparedToken
 from mtlsd.jose.signer import Signer
+from mtlsd.oauth.artifacts import Artifact
 from mtlsd.oauth.authentication import AuthenticatedClient
 from mtlsd.oauth.grants import Grant
+
+GRANT_ID: Final = "grant_id"
+"""The claim that names the authorization a token comes from."""
+
+Claims = Mapping[str, Any]
+NO_CLAIMS: Final[Claims] = MappingProxyType({})
 
 _Key = tuple[str, str, Grant]
 
@@ -20,8 +30,9 @@ _Key = tuple[str, str, Grant]
 class AccessToken:
     """A token as it was issued.
 
-    :ivar value: the JWT; never to be logged.
+    :ivar value: never to be logged.
     :ivar x5t_s256: the thumbprint it is bound to, or None for a client that registered unbound tokens.
+    :ivar artifact: of an opaque token: what has to be saved before anybody is told the token. None for a JWT.
     """
 
     value: str = attrs.field(repr=False)
@@ -30,6 +41,7 @@ class AccessToken:
     expires_at: int
     audience: tuple[str, ...]
     x5t_s256: str | None
+    artifact: Artifact | None = attrs.field(default=None, repr=False)
 
 
 @attrs.define
@@ -52,22 +64,35 @@ class AccessTokenIssuer:
     max_prepared: int = 10_000
     _prepared: dict[_Key, PreparedToken] = attrs.field(factory=dict, init=False, repr=False)
 
-    def issue(self, authenticated: AuthenticatedClient, grant: Grant, now: datetime) -> AccessToken:
+    def issue(
+        self, authenticated: AuthenticatedClient, grant: Grant, now: datetime, more: Claims = NO_CLAIMS
+    ) -> AccessToken:
         """A token for the client, never valid beyond its certificate's path.
 
+        Save :attr:`AccessToken.artifact` before the token is answered, where there is one.
+
+        :param more: claims beside those that follow from client and grant, or in their place: `sub` where it
+            is a user; :data:`GRANT_ID` for what goes when that grant is removed.
         :raises Refusal: `signer.unavailable`.
         """
         client, identity = authenticated.client, authenticated.identity
         bound = client.tls_client_certificate_bound_access_tokens
-        x5t_s256 = identity.certificate.x5t_s256
-        prepared = self._prepare((client.client_id, x5t_s256 if bound else "", grant))
+        x5t_s256 = identity.certificate.x5t_s256 if bound else None
+        key = (client.client_id, x5t_s256 or "", grant)
         issued_at = int(now.timestamp())
         expires_at = int(min(now + self.lifetime, identity.valid_until).timestamp())
         jti = self.random_id()
-        value = prepared.issue(issued_at, expires_at, jti)
-        return AccessToken(
-            value, jti, expires_at - issued_at, expires_at, self._audience(grant), x5t_s256 if bound else None
-        )
+        artifact: Artifact | None = None
+        if client.access_token_format == "opaque":
+            value = self.random_id() + self.random_id()
+            artifact = _artifact(value, self._claims(*key, more), issued_at, expires_at, jti)
+        elif more:  # no two of these are alike
+            prepared = PreparedToken.from_claims(self._claims(*key, more), self.signer)
+            value = prepared.issue(issued_at, expires_at, jti)
+        else:
+            value = self._prepare(key).issue(issued_at, expires_at, jti)
+        lives = expires_at - issued_at
+        return AccessToken(value, jti, lives, expires_at, self._audience(grant), x5t_s256, artifact)
 
     def _audience(self, grant: Grant) -> tuple[str, ...]:
         return grant.resources or (self.audience,)
@@ -80,7 +105,9 @@ class AccessTokenIssuer:
             prepared = self._prepared[key] = PreparedToken.from_claims(self._claims(*key), self.signer)
         return prepared
 
-    def _claims(self, client_id: str, x5t_s256: str, grant: Grant) -> dict[str, Any]:
+    def _claims(
+        self, client_id: str, x5t_s256: str, grant: Grant, more: Claims = NO_CLAIMS
+    ) -> dict[str, Any]:
         """RFC 9068 section 2.2; the subject of a client_credentials token is the client itself."""
         audience = self._audience(grant)
         claims: dict[str, Any] = {
@@ -93,4 +120,16 @@ class AccessTokenIssuer:
             claims["scope"] = " ".join(grant.scope)
         if x5t_s256:
             claims["cnf"] = {"x5t#S256": x5t_s256}
-        return claims
+        return {**claims, **more}
+
+
+def _artifact(value: str, claims: Claims, issued_at: int, expires_at: int, jti: str) -> Artifact:
+    """What an opaque token stands for."""
+    return Artifact(
+        kind="access_token",
+        key=Artifact.key_of(value),
+        client_id=claims["client_id"],
+        grant_id=claims.get(GRANT_ID),
+        content={**claims, "iat": issued_at, "exp": expires_at, "jti": jti},
+        expires_at=datetime.fromtimestamp(expires_at, UTC),
+    )
