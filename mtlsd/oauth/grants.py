@@ -45,11 +45,14 @@ def client_credentials(client: Client, form: Form) -> Grant:
         raise Refusal(
             reasons.GRANT_UNAUTHORIZED, {"expected": client.grant_types, "seen": "client_credentials"}
         )
-    return Grant(_scope(client, form.get("scope")), _resources(client, form.all("resource")))
+    return Grant(asked_scope(client, form.get("scope")), asked_resources(client, form.all("resource")))
 
 
-def _scope(client: Client, asked: str | None) -> tuple[str, ...]:
-    """RFC 6749 section 3.3: the registered scope when the client asks for none."""
+def asked_scope(client: Client, asked: str | None) -> tuple[str, ...]:
+    """RFC 6749 section 3.3: the registered scope when the client asks for none.
+
+    :raises Refusal: `scope.invalid`.
+    """
     if asked is None:
         return client.scope
     if asked in client.scope:
@@ -60,8 +63,11 @@ def _scope(client: Client, asked: str | None) -> tuple[str, ...]:
     return tuple(token for token in client.scope if token in tokens)
 
 
-def _resources(client: Client, asked: tuple[str, ...]) -> tuple[str, ...]:
-    """RFC 8707 section 2."""
+def asked_resources(client: Client, asked: tuple[str, ...]) -> tuple[str, ...]:
+    """RFC 8707 section 2.
+
+    :raises Refusal: `resource.invalid`.
+    """
     for resource in asked:
         if not is_resource(resource) or resource not in client.resources:
             raise Refusal(reasons.RESOURCE_INVALID, {"expected": client.resources, "seen": resource[:256]})
