@@ -16,9 +16,9 @@ _encode_json: Callable[[object], str] = json.JSONEncoder(
     ensure_ascii=True, allow_nan=False, separators=(",", ":")
 ).encode
 
-ACCESS_TOKEN: Final = "at+jwt"
+AT_JWT: Final = "at+jwt"
 """The `typ` of an access token (RFC 9068 section 2.1, R66)."""
-INTROSPECTION: Final = "token-introspection+jwt"
+INTROSPECTION_JWT: Final = "token-introspection+jwt"
 """The `typ` of a signed introspection response (RFC 9701 section 5)."""
 
 
@@ -57,9 +57,7 @@ class PreparedToken:
     rest: bytes = attrs.field(repr=False)
 
     @classmethod
-    def from_claims(
-        cls, claims: Mapping[str, object], signer: Signer, *, typ: str = ACCESS_TOKEN
-    ) -> PreparedToken:
+    def from_claims(cls, claims: Mapping[str, object], signer: Signer, *, typ: str = AT_JWT) -> PreparedToken:
         """
         :param claims: the claims that do not change, as values that JSON can hold: ``iss``, ``sub``, ``aud``,
             ``client_id``, ``scope``, ``cnf`` and so on.

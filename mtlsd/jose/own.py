@@ -11,7 +11,7 @@ import attrs
 
 from mtlsd.jose import b64
 from mtlsd.jose.jwk import public_jwk
-from mtlsd.jose.jwt import ACCESS_TOKEN, INTROSPECTION, encoded_header
+from mtlsd.jose.jwt import AT_JWT, INTROSPECTION_JWT, encoded_header
 from mtlsd.jose.keyring import Keyring
 from mtlsd.jose.verification import VerificationKey
 
@@ -48,7 +48,7 @@ class OwnTokens:
         for key in keyring.without_expired(now).keys:
             signer = key.signer
             verifying = VerificationKey.from_jwk(public_jwk(signer.public_key, signer.kid, signer.alg))
-            for typ in (ACCESS_TOKEN, INTROSPECTION):
+            for typ in (AT_JWT, INTROSPECTION_JWT):
                 known[encoded_header(signer, typ).decode("ascii")] = (typ, verifying)
         return cls(known)
 

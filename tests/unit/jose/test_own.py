@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mtlsd.jose import b64
 from mtlsd.jose.jwk import public_jwk
-from mtlsd.jose.jwt import ACCESS_TOKEN, INTROSPECTION, PreparedToken, sign_jwt
+from mtlsd.jose.jwt import AT_JWT, INTROSPECTION_JWT, PreparedToken, sign_jwt
 from mtlsd.jose.keyring import Keyring, SigningKey
 from mtlsd.jose.own import OwnTokens
 from mtlsd.jose.signer import ALGORITHMS, Signer
@@ -49,10 +49,10 @@ def test_ours(alg: str) -> None:
     own = OwnTokens.from_keyring(keyring(signer(alg)), NOW)
     read = own.read(PreparedToken.from_claims(CLAIMS, signer(alg)).issue(1, 2, "j"))
     assert read is not None
-    assert (read.typ, read.claims) == (ACCESS_TOKEN, {**CLAIMS, "iat": 1, "exp": 2, "jti": "j"})
-    read = own.read(sign_jwt(CLAIMS, signer(alg), INTROSPECTION))
+    assert (read.typ, read.claims) == (AT_JWT, {**CLAIMS, "iat": 1, "exp": 2, "jti": "j"})
+    read = own.read(sign_jwt(CLAIMS, signer(alg), INTROSPECTION_JWT))
     assert read is not None
-    assert (read.typ, read.claims) == (INTROSPECTION, CLAIMS)
+    assert (read.typ, read.claims) == (INTROSPECTION_JWT, CLAIMS)
 
 
 def test_retired_keys_count_until_their_time() -> None:
