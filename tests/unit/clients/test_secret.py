@@ -51,6 +51,7 @@ def test_a_new_secret_needs_no_encoding() -> None:
         HASH.to_string()[:-1],
         HASH.to_string() + "\n",
     ],
+    ids=range(9),  # the salt is another one in each process
 )
 def test_a_hash_whose_cost_is_not_ours_is_refused(text: str) -> None:
     """What one guess costs is bounded."""
