@@ -17,6 +17,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from mtlsd import __version__
+from mtlsd.clients.departed import departed
 from mtlsd.config.model import Config
 from mtlsd.errors import ConfigError, Fact
 from mtlsd.jose.keyring import Keyring
@@ -32,7 +33,8 @@ from mtlsd.service.listening import Listening, Prepared, kept_open
 from mtlsd.service.measured import samples
 from mtlsd.service.sightings import SightingLog
 from mtlsd.service.status import StatusWriter
-from mtlsd.stores.interfaces import ClientStore, StoreError
+from mtlsd.service.sweeping import SweepLoop
+from mtlsd.stores.interfaces import Store, StoreError
 from mtlsd.stores.sqlite import open_store
 from mtlsd.stores.workers import ThreadWorker
 from mtlsd.web.serving import Current, Serving
@@ -70,7 +72,7 @@ class Server:
     config: Config
     listening: dict[str, Listening]
     _reactor: Any
-    _store: ClientStore
+    _store: Store
     _audit: AuditLog
     _current: Current
     _seen: _Seen
@@ -87,6 +89,12 @@ class Server:
     @_status.default
     def _make_status(self) -> StatusWriter:
         return StatusWriter(lambda: self._background)
+
+    _sweeping: SweepLoop = attrs.field(init=False)
+
+    @_sweeping.default
+    def _make_sweeping(self) -> SweepLoop:
+        return SweepLoop(lambda: self._store.artifacts, utc_now)
 
     @_sightings.default
     def _make_sightings(self) -> SightingLog:
@@ -129,6 +137,9 @@ class Server:
         self._current.audit, self._current.seen = self._event, self._seen_client
         self._sightings.start(self._reactor)
         self._status.start(self._reactor)
+        self._sweeping.start(self._reactor)
+        gone = departed((), self._background.registrations)
+        Deferred.fromCoroutine(self._sweeping.clients_departed(gone))
         self._audit.event("server.started", {"version": __version__, "listeners": self._places()})
         self._watch = LoopingCall(lambda: Deferred.fromCoroutine(self._look()))
         self._watch.clock = self._reactor
@@ -181,6 +192,7 @@ class Server:
             await gatherResults(self._leaving)
             await self._sightings.stop()
             self._status.stop()
+            self._sweeping.stop()
             await self._background.leave()
             await self._store.close()
         finally:
@@ -248,6 +260,8 @@ class Server:
         self._current.serving = built.serving
         self._swap(config, prepared, kept, fresh)
         self._background.adopt(self._keys_changed)
+        gone = departed(old_background.registrations, self._background.registrations)
+        await self._sweeping.clients_departed(gone)
         await old_background.leave(self._background)
         if not same_store:
             await old_store.close()
@@ -275,7 +289,7 @@ class Server:
             self._leaving = [one for one in (*self._leaving, closing) if not one.called]
 
 
-async def _opened(path: Path, reactor: Any) -> ClientStore:
+async def _opened(path: Path, reactor: Any) -> Store:
     store = open_store(path, ThreadWorker(reactor, "store writer"), ThreadWorker(reactor, "store reader"))
     await store.open()
     return store
@@ -293,7 +307,7 @@ class _Built:
     async def make(
         cls,
         config: Config,
-        store: ClientStore,
+        store: Store,
         reactor: Any,
         report: Report,
         before: Background | None = None,

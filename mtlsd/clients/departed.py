@@ -1,0 +1,19 @@
+"""Which clients lose what they were issued when one set of registrations takes the place of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mtlsd.clients.index import Registration
+
+
+def departed(before: Iterable[Registration], after: Iterable[Registration]) -> tuple[str, ...]:
+    """The client_ids of those that are no longer registered, and of those that are disabled now.
+
+    Without a `before`, as at the start, all that are disabled: who was registered earlier nobody knows.
+    """
+    were = {own.client.client_id: own.client.disabled for own in before}
+    are = {own.client.client_id: own.client.disabled for own in after}
+    gone = [client_id for client_id in were if client_id not in are]
+    disabled = [client_id for client_id in are if are[client_id] and not were.get(client_id, False)]
+    return (*gone, *disabled)
