@@ -222,6 +222,21 @@ CLIENT_METHOD = _client(
     "The request authenticates in another way than the client registered.",
     "Use the token_endpoint_auth_method that the client registered, and no other.",
 )
+CLIENT_SECRET = _client(
+    "client.secret",
+    "The client secret is wrong, or cannot be read.",
+    "Send the client's secret as it was registered, form-encoded (RFC 6749 section 2.3.1).",
+)
+CLIENT_ASSERTION = _client(
+    "client.assertion",
+    "The client assertion is not what RFC 7523 asks for, or was not signed by a key of the client.",
+    "The facts say what is wrong; the clocks of both sides are worth a look.",
+)
+CLIENT_ASSERTION_REPLAYED = _client(
+    "client.assertion_replayed",
+    "The client assertion was used before.",
+    "Make a new one, with a jti of its own, for each request. If the client did, somebody else has seen it.",
+)
 
 # -- the connection -----------------------------------------------------------------------------------------
 
@@ -337,10 +352,43 @@ RESOURCE_INVALID = _request(
     "Ask for one of the client's registered resources (RFC 8707).",
     error="invalid_target",
 )
+TOKEN_ABSENT = _request("token.absent", "The request has no token.", "Send token.")
+TOKEN_TYPE_UNSUPPORTED = _request(
+    "token.type_unsupported",
+    "Tokens of this type cannot be revoked here.",
+    "Revoke access tokens and refresh tokens (RFC 7009).",
+    error="unsupported_token_type",
+)
+THUMBPRINT_MALFORMED = _request(
+    "thumbprint.malformed",
+    "The x5t#S256 is no thumbprint.",
+    "Send the SHA-256 of the certificate's DER, in base64url without padding (RFC 8705 section 3.1).",
+)
+INTROSPECTION_UNAUTHORIZED = _request(
+    "introspection.unauthorized",
+    "The client may not introspect tokens.",
+    "Name the audiences that it is in its introspects.",
+    error="unauthorized_client",
+    status=403,
+)
+STORE_UNAVAILABLE = _request(
+    "store.unavailable",
+    "The store cannot be used now.",
+    "See the log of the daemon: it names the file and what is wrong with it.",
+    error="temporarily_unavailable",
+    status=503,
+)
 SIGNER_UNAVAILABLE = _request(
     "signer.unavailable",
     "No key could sign the token.",
     "See the log of the daemon, and mtlsd keys list.",
+    error="temporarily_unavailable",
+    status=503,
+)
+CLIENT_BUSY = _request(
+    "client.busy",
+    "Too many client secrets are being compared at the moment.",
+    "Try again later. If it stays so, somebody is guessing: see the audit log.",
     error="temporarily_unavailable",
     status=503,
 )
@@ -461,6 +509,51 @@ USER_CONFUSABLE = _request(
     "Rename one of them (RFC 9068 section 5).",
     error="access_denied",
     status=403,
+)
+USER_CREDENTIALS = _request(
+    "user.credentials",
+    "The user name or the password is wrong.",
+    "Try again, or mtlsd user passwd.",
+    error="access_denied",
+    status=403,
+)
+USER_THROTTLED = _request(
+    "user.throttled",
+    "There were too many wrong passwords for this user, or from this address.",
+    "Wait as long as the facts say. Many of these from one address are an attack.",
+    error="access_denied",
+    status=429,
+)
+USER_UNAVAILABLE = _request(
+    "user.unavailable",
+    "Whoever checks passwords could not do it now.",
+    "See the log of the daemon.",
+    error="temporarily_unavailable",
+    status=503,
+)
+INTERACTION_ORIGIN = _request(
+    "interaction.origin",
+    "The form was not sent from the server's own page.",
+    "Many of these are an attack by another site; a proxy in front must pass Origin on, and public_url be right.",
+    error="access_denied",
+    status=403,
+)
+INTERACTION_COOKIE = _request(
+    "interaction.cookie",
+    "The form was sent without the browser's cookie, or belongs to another browser or another request.",
+    "Let the browser accept cookies, and start again from the client.",
+    error="access_denied",
+    status=403,
+)
+INTERACTION_EXPIRED = _request(
+    "interaction.expired",
+    "The page was open for too long.",
+    "Start again from the client.",
+)
+INTERACTION_REPLAYED = _request(
+    "interaction.replayed",
+    "The form was answered before.",
+    "Start again from the client.",
 )
 CODE_ABSENT = _request("code.absent", "The request has no code.", "Send code.")
 CODE_UNKNOWN = _grant(
