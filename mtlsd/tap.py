@@ -5,11 +5,10 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-import time
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 from twisted.application.service import IService
@@ -18,6 +17,7 @@ from twisted.python.usage import UsageError
 
 from mtlsd.cli.common import load_config
 from mtlsd.cli.exits import OK, UNEXPECTED, explained
+from mtlsd.service.clock import use_steady_clock
 from mtlsd.service.daemon import Daemon
 
 
@@ -76,14 +76,7 @@ def makeService(options: Options) -> IService:
         config = load_config(path)
     if ended.code != OK:
         sys.exit(ended.code)
-    _use_steady_clock(reactor)
+    use_steady_clock(reactor)
     ending = Ending(os._exit)  # the one way to another exit code, once atexit's functions run
     atexit.register(ending.at_exit)  # the first to be registered is the last to be run
     return Daemon(path, config, reactor, ending.failed)
-
-
-def _use_steady_clock(reactor: Any) -> None:
-    """Have timers go by a clock that nobody sets: Twisted's go by the wall clock, and one that is set back
-    holds up every deadline. Nothing that runs already may go by the other one."""
-    if not reactor.getDelayedCalls():
-        reactor.seconds = time.monotonic

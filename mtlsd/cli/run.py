@@ -10,6 +10,7 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 
 from mtlsd.cli.common import add_config, load_config
 from mtlsd.cli.exits import explained
+from mtlsd.service.clock import use_steady_clock
 from mtlsd.service.daemon import Daemon
 
 
@@ -23,6 +24,7 @@ def _run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
     from twisted.internet import reactor
 
+    use_steady_clock(reactor)
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)], redirectStandardIO=False)
     failures: list[Exception] = []
     daemon = Daemon(arguments.config, config, reactor, failures.append)
