@@ -27,6 +27,7 @@ class Slots:
     _running: Counter[str] = attrs.field(factory=Counter, init=False)
     _waiting: dict[Deferred[None], str] = attrs.field(factory=dict, init=False)
     _waiting_for: Counter[str] = attrs.field(factory=Counter, init=False)
+    _is_waking: bool = attrs.field(default=False, init=False)
 
     def acquire(self, host: str) -> Deferred[None]:
         """Wait for a slot; each must be given back by :meth:`release`. Cancel it to wait no longer.
@@ -49,11 +50,18 @@ class Slots:
         self._running[host] -= 1
         if not self._running[host]:
             del self._running[host]
-        # Whoever is woken may come back here at once, so look again from the start.
-        while (found := self._next()) is not None:
-            self._running[self._waiting[found]] += 1
-            self._forget(found)
-            found.callback(None)
+        if self._is_waking:
+            return
+        # Whoever is woken may come back here at once, so look again from the start; and do it in this one
+        # loop, since hundreds that each give their slot back at once would be too deep a recursion.
+        self._is_waking = True
+        try:
+            while (found := self._next()) is not None:
+                self._running[self._waiting[found]] += 1
+                self._forget(found)
+                found.callback(None)
+        finally:
+            self._is_waking = False
 
     def _next(self) -> Deferred[None] | None:
         return next((own for own, host in self._waiting.items() if self._is_free(host)), None)

@@ -47,6 +47,7 @@ from mtlsd.revocation.responders import (
     breaker_open,
     why_of,
 )
+from mtlsd.revocation.turns import Turns
 
 _MOST_URLS: Final = 3
 _MOST_SHARED: Final = 1000
@@ -103,7 +104,9 @@ class OcspAnswers:
         """
         limits = limits or OcspLimits()
         own = cls(clock, now, report, changed, limits)
-        own._responders = Responders(limits.responders, clock.seconds, random, now, own._fares_otherwise)
+        own._responders = Responders(
+            limits.responders, clock.seconds, random, now, own._fares_otherwise, Turns(clock).turn
+        )
         own._exchange = Exchange(fetcher, clock, now, nonce, lists, own._responders)
         own._flights = OcspFlights(clock, limits.waiting, limits.waiting_per_responder)
         own._table = AnswerTable(limits.answers, limits.answer_bytes, own._dropped)

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 
 from mtlsd.fetch.refused import FetchRefused
 from mtlsd.fetch.slots import Slots
@@ -111,15 +111,23 @@ class ResponderLimits:
     breaker: BreakerLimits = attrs.field(factory=BreakerLimits)
 
 
+def _at_once() -> Deferred[None]:
+    return succeed(None)
+
+
 @attrs.define(eq=False, repr=False)
 class Responders:
-    """All of them, and what they share."""
+    """All of them, and what they share.
+
+    :ivar turn: waits for one's turn: hundreds may have to be told that a responder is left alone from now on.
+    """
 
     limits: ResponderLimits
     seconds: Callable[[], float]
     random: Callable[[], float]
     now: Callable[[], datetime]
     changed: Callable[[Responder], None]
+    turn: Callable[[], Deferred[None]] = _at_once
     _known: dict[str, Responder] = attrs.field(factory=dict, init=False)
     _slots: Slots = attrs.field(init=False)
 
@@ -163,6 +171,7 @@ class Responders:
         except CancelledError:
             if responder.breaker.state == "closed":
                 raise
+            await self.turn()
             raise breaker_open(responder) from None
         finally:
             responder.queued.discard(waiting)
