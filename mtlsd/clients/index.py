@@ -8,7 +8,7 @@ from typing import Self
 import attrs
 
 from mtlsd.clients.client import Client
-from mtlsd.clients.methods import SELF_SIGNED
+from mtlsd.clients.methods import SELF_SIGNED, AuthMethod
 from mtlsd.clients.subject import Subject, SubjectMember
 from mtlsd.errors import ConfigError, Mistake
 
@@ -35,6 +35,7 @@ class ClientIndex:
     claims, or enabling them again could let two clients share one.
 
     :ivar has_pins: whether a client is known by its certificate, or will be once its `jwks_uri` is fetched.
+    :ivar methods: by which any client authenticates.
     """
 
     registrations: Mapping[str, Registration]
@@ -42,6 +43,7 @@ class ClientIndex:
     _pins: Mapping[bytes, Client] = attrs.field(repr=False)
     subject_members: frozenset[SubjectMember] = frozenset()
     has_pins: bool = False
+    methods: frozenset[AuthMethod] = frozenset()
 
     @classmethod
     def build(
@@ -62,7 +64,8 @@ class ClientIndex:
             own.client.jwks_uri is not None and own.client.token_endpoint_auth_method == SELF_SIGNED
             for own in builder.registrations.values()
         )
-        return cls(builder.registrations, builder.subjects, builder.pins, members, has_pins)
+        methods = frozenset(own.client.token_endpoint_auth_method for own in builder.registrations.values())
+        return cls(builder.registrations, builder.subjects, builder.pins, members, has_pins, methods)
 
     def by_id(self, client_id: str) -> Client | None:
         registration = self.registrations.get(client_id)

@@ -43,6 +43,11 @@ class SecretHash:
         return cls(_LN, salt, _scrypt(_LN, salt).derive(secret.encode("utf-8")))
 
     @classmethod
+    def decoy(cls, random_bytes: Callable[[int], bytes]) -> Self:
+        """The hash of nothing: to compare with it costs as much as with any other one."""
+        return cls(_LN, random_bytes(_SALT_BYTES), random_bytes(_LENGTH))
+
+    @classmethod
     def from_string(cls, text: str) -> Self:
         """:raises ValueError: for everything that :meth:`to_string` does not write."""
         match = _PHC.fullmatch(text)

@@ -65,7 +65,12 @@ class AccessTokenIssuer:
     _prepared: dict[_Key, PreparedToken] = attrs.field(factory=dict, init=False, repr=False)
 
     def issue(
-        self, authenticated: AuthenticatedClient, grant: Grant, now: datetime, more: Claims = NO_CLAIMS
+        self,
+        authenticated: AuthenticatedClient,
+        grant: Grant,
+        now: datetime,
+        more: Claims = NO_CLAIMS,
+        until: datetime | None = None,
     ) -> AccessToken:
         """A token for the client, never valid beyond its certificate's path.
 
@@ -73,14 +78,16 @@ class AccessTokenIssuer:
 
         :param more: claims beside those that follow from client and grant, or in their place: `sub` where it
             is a user; :data:`GRANT_ID` for what goes when that grant is removed.
-        :raises Refusal: `signer.unavailable`.
+        :param until: when it ends at the latest; None for no such end.
+        :raises Refusal: `signer.unavailable`; `binding.absent` where the token has to be bound, and there is
+            no certificate to bind it to.
         """
-        client, identity = authenticated.client, authenticated.identity
-        bound = client.tls_client_certificate_bound_access_tokens
-        x5t_s256 = identity.certificate.x5t_s256 if bound else None
+        client, binding = authenticated.client, authenticated.binding
+        x5t_s256 = None if binding is None else binding.x5t_s256
         key = (client.client_id, x5t_s256 or "", grant)
         issued_at = int(now.timestamp())
-        expires_at = int(min(now + self.lifetime, identity.valid_until).timestamp())
+        ends, valid_until = now + self.lifetime, authenticated.valid_until
+        expires_at = int((ends if valid_until is None else min(ends, valid_until)).timestamp())
         jti = self.random_id()
         artifact: Artifact | None = None
         if client.access_token_format == "opaque":  # noqa: S105  # a format, and no secret
