@@ -219,7 +219,7 @@ class Fetching(TestCase):
         )
         assert fetched.body == b"hi"
         yield deferLater(reactor, 0.1, lambda: None)
-        assert len(self.connections) <= 5
+        assert len(self.connections) <= Limits().per_host + 1
         for fetch in waiting:
             fetch.cancel()
         for connection in self.connections:
