@@ -41,6 +41,12 @@ class Pace:
     file: timedelta = _MINUTE
     idle: timedelta = timedelta(days=14)
 
+    @property
+    def longest(self) -> timedelta:
+        """No source is ever left alone for longer."""
+        spans = self.floor, self.dear_floor, self.ceiling, self.dear_ceiling, self.last_retry, self.spread
+        return max(*spans, self.file)
+
     def refresh(
         self,
         now: datetime,

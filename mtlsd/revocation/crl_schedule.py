@@ -125,6 +125,9 @@ class Schedule:
         self._last_tick = (now, self.clock.seconds())
         self.dismiss(self.book.idle(now, self.pace.idle))
         for source in tuple(self.book.sources.values()):
+            if source.next_try > now + self.pace.longest:
+                # planned by a clock that was wrong for a moment, between two ticks
+                source.next_try = self.pace.soon(now, self.random())
             if source.next_try <= now:
                 self.begin(source)
         self._sleep(_SHORTEST_SLEEP)

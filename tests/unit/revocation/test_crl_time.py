@@ -71,6 +71,21 @@ def test_the_wall_clock_jumps(world: World, span: timedelta) -> None:
     assert len(world.server.urls()) >= 2
 
 
+def test_a_clock_that_is_wrong_for_a_moment(world: World) -> None:
+    """Nobody saw it jump, but what was asked in that moment is not left alone for years."""
+    world.serve()
+    world.start()
+    world.wall += 4000 * DAY
+    assert world.ensure(world.path())
+    world.wall -= 4000 * DAY
+    world.server.urls()
+    world.go(2 * 3600)
+    next_try = world.status().next_try
+    assert next_try is not None
+    assert abs(next_try - world.wall) <= PACE.longest
+    assert world.server.urls()
+
+
 def test_a_clock_that_was_wrong_at_the_start_and_is_set_right(world: World) -> None:
     """What the last run kept was of no use in 1970; it is now."""
     world.serve(entry(SERIAL))
