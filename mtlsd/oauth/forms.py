@@ -18,8 +18,8 @@ from mtlsd.errors import Refusal
 
 MAX_PARAMETERS = 64
 
-# RFC 8707 section 2: the one parameter that may be there several times
-_REPEATABLE = frozenset({"resource"})
+# RFC 8707 section 2 and RFC 8693 section 2.1: what may be there several times
+_REPEATABLE = frozenset({"resource", "audience"})
 _MEDIA_TYPE = "application/x-www-form-urlencoded"
 # what application/x-www-form-urlencoded leaves as it is, and whole percent triplets
 _ENCODED = re.compile(rb"(?:[!-$&-<>-~]|=|%[0-9A-Fa-f]{2})*")

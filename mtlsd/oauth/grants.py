@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import attrs
 
 from mtlsd import reasons
 from mtlsd.clients.client import Client
+from mtlsd.clients.grant_types import CLIENT_CREDENTIALS
 from mtlsd.clients.reader import is_resource, is_scope_token
 from mtlsd.clients.served import SERVED_GRANT_TYPES
 from mtlsd.errors import Refusal
@@ -24,16 +27,22 @@ class Grant:
     resources: tuple[str, ...]
 
 
-def check_grant_type(form: Form) -> str:
+def check_grant_type(form: Form, served: Collection[str] = SERVED_GRANT_TYPES) -> str:
     """:raises Refusal: `grant.absent` or `grant.unsupported`: told before the client authenticates, since it
     depends on no client.
     """
     grant_type = form.get("grant_type")
     if grant_type is None:
         raise Refusal(reasons.GRANT_ABSENT)
-    if grant_type not in SERVED_GRANT_TYPES:
-        raise Refusal(reasons.GRANT_UNSUPPORTED, {"expected": SERVED_GRANT_TYPES, "seen": grant_type[:64]})
+    if grant_type not in served:
+        raise Refusal(reasons.GRANT_UNSUPPORTED, {"expected": tuple(served), "seen": grant_type[:64]})
     return grant_type
+
+
+def check_may_use(client: Client, grant_type: str) -> None:
+    """:raises Refusal: `grant.unauthorized`"""
+    if grant_type not in client.grant_types:
+        raise Refusal(reasons.GRANT_UNAUTHORIZED, {"expected": client.grant_types, "seen": grant_type})
 
 
 def client_credentials(client: Client, form: Form) -> Grant:
@@ -41,10 +50,7 @@ def client_credentials(client: Client, form: Form) -> Grant:
 
     :raises Refusal: `grant.unauthorized`, `scope.invalid` or `resource.invalid`.
     """
-    if "client_credentials" not in client.grant_types:
-        raise Refusal(
-            reasons.GRANT_UNAUTHORIZED, {"expected": client.grant_types, "seen": "client_credentials"}
-        )
+    check_may_use(client, CLIENT_CREDENTIALS)
     return Grant(asked_scope(client, form.get("scope")), asked_resources(client, form.all("resource")))
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 import attrs
 
 from mtlsd.clients.client import Client
+from mtlsd.clients.grant_types import CLIENT_CREDENTIALS
 from mtlsd.clients.index import ClientIndex
 from mtlsd.judge import Settled
-from mtlsd.oauth.authentication import authenticate
+from mtlsd.oauth.artifacts import Artifact, Artifacts
+from mtlsd.oauth.authentication import AuthenticatedClient, authenticate
 from mtlsd.oauth.forms import Form
 from mtlsd.oauth.grants import Grant, check_grant_type, client_credentials
 from mtlsd.oauth.tokens import AccessToken, AccessTokenIssuer
@@ -20,11 +24,19 @@ _encode = json.JSONEncoder(ensure_ascii=True).encode
 
 @attrs.frozen
 class TokenIssued:
-    """A token that was issued, to whom and for what."""
+    """A token that was issued, to whom and for what.
+
+    :ivar refresh_token: a new one that goes with it.
+    :ivar issued_token_type: for token exchange (RFC 8693 section 2.2.1).
+    :ivar on_behalf_of: the user, where there is one.
+    """
 
     client: Client
     grant: Grant
     token: AccessToken
+    refresh_token: str | None = attrs.field(default=None, repr=False)
+    issued_token_type: str | None = None
+    on_behalf_of: str | None = None
 
     def to_json(self) -> bytes:
         """RFC 6749 section 5.1; `scope` is always told where there is one."""
@@ -34,24 +46,66 @@ class TokenIssued:
         )
         if self.grant.scope:
             answer += f',"scope":{_encode(" ".join(self.grant.scope))}'
+        if self.refresh_token is not None:
+            answer += f',"refresh_token":{_encode(self.refresh_token)}'
+        if self.issued_token_type is not None:
+            answer += f',"issued_token_type":{_encode(self.issued_token_type)}'
         return f"{answer}}}".encode("ascii")
+
+
+GrantHandler = Callable[[AuthenticatedClient, Form, datetime], Awaitable[TokenIssued]]
+"""Answers the requests of one grant type. It raises a Refusal, and then nothing was used up."""
+
+NO_HANDLERS: Mapping[str, GrantHandler] = MappingProxyType({})
 
 
 @attrs.frozen
 class TokenEndpoint:
-    """Answers token requests by one snapshot of the clients and one signing key."""
+    """Answers token requests by one snapshot of the clients and one signing key.
+
+    :ivar artifacts: where opaque tokens are kept; None where no client has them.
+    :ivar handlers: by grant type, those that take the store. client_credentials is answered right here, and
+        writes nothing where the token is a JWT.
+    """
 
     clients: ClientIndex
     access_tokens: AccessTokenIssuer
+    artifacts: Artifacts | None = None
+    handlers: Mapping[str, GrantHandler] = NO_HANDLERS
+    grant_types: tuple[str, ...] = attrs.field(init=False)
+
+    @grant_types.default
+    def _grant_types(self) -> tuple[str, ...]:
+        return (CLIENT_CREDENTIALS, *self.handlers)
 
     def answer(
         self, form: Form, has_authorization: bool, judgement: Settled | None, now: datetime
-    ) -> TokenIssued:
+    ) -> TokenIssued | Awaitable[TokenIssued]:
         """
         :param judgement: what the connection's certificate was judged to be, or None without one.
-        :raises Refusal: with the OAuth error that the caller may see.
+        :raises Refusal: with the OAuth error that the caller may see; an awaitable raises it later.
         """
-        check_grant_type(form)
-        authenticated = authenticate(form, has_authorization, judgement, self.clients)
-        grant = client_credentials(authenticated.client, form)
-        return TokenIssued(authenticated.client, grant, self.access_tokens.issue(authenticated, grant, now))
+        check_grant_type(form, self.grant_types)
+        return self.issue(authenticate(form, has_authorization, judgement, self.clients), form, now)
+
+    def issue(
+        self, authenticated: AuthenticatedClient, form: Form, now: datetime
+    ) -> TokenIssued | Awaitable[TokenIssued]:
+        """The same for a client that has authenticated already.
+
+        :raises Refusal: as `answer` does.
+        """
+        handler = self.handlers.get(check_grant_type(form, self.grant_types))
+        if handler is not None:
+            return handler(authenticated, form, now)
+        client = authenticated.client
+        grant = client_credentials(client, form)
+        issued = TokenIssued(client, grant, self.access_tokens.issue(authenticated, grant, now))
+        artifact = issued.token.artifact
+        return issued if artifact is None else self._kept(issued, artifact, now)
+
+    async def _kept(self, issued: TokenIssued, artifact: Artifact, now: datetime) -> TokenIssued:
+        if self.artifacts is None:
+            raise ValueError("there is no store for opaque tokens")
+        await self.artifacts.save(artifact, now=now)
+        return issued

@@ -87,7 +87,8 @@ class AccessTokenIssuer:
         key = (client.client_id, x5t_s256 or "", grant)
         issued_at = int(now.timestamp())
         ends, valid_until = now + self.lifetime, authenticated.valid_until
-        expires_at = int((ends if valid_until is None else min(ends, valid_until)).timestamp())
+        limits = (own for own in (valid_until, until) if own is not None)
+        expires_at = int(min((ends, *limits)).timestamp())
         jti = self.random_id()
         artifact: Artifact | None = None
         if client.access_token_format == "opaque":  # noqa: S105  # a format, and no secret

@@ -5,7 +5,7 @@ They work in our own channel and under a stock :class:`twisted.web.server.Site` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 import attrs
 from twisted.web.iweb import IRequest
@@ -13,7 +13,7 @@ from twisted.web.resource import IResource, Resource
 
 from mtlsd import reasons
 from mtlsd.errors import Fact, Refusal
-from mtlsd.judge import Identity
+from mtlsd.judge import Identity, Standing
 from mtlsd.oauth.token_endpoint import TokenIssued
 from mtlsd.web.answers import answer
 from mtlsd.web.client_endpoint import Call, ClientEndpoint, Done
@@ -52,25 +52,38 @@ class Token(ClientEndpoint):
 
     refused = "token.refused"
 
-    def perform(self, call: Call) -> Done:
+    def perform(self, call: Call) -> Done | Awaitable[Done]:
         issued = self.current.serving.token_endpoint.answer(
             call.form, call.has_authorization, call.judgement, call.now
         )
-        return self._issued(call, issued)
+        return self._issued(call, issued) if isinstance(issued, TokenIssued) else self._later(call, issued)
+
+    async def _later(self, call: Call, issuing: Awaitable[TokenIssued]) -> Done:
+        return self._issued(call, await issuing)
 
     def _issued(self, call: Call, issued: TokenIssued) -> Done:
         """The token is named by its jti, never told."""
         token = issued.token
         if isinstance(call.judgement, Identity):
-            self.current.seen(issued.client.client_id, call.judgement.standing, call.now)
+            self._note(call.judgement.standing, call, issued)
         facts: dict[str, Fact] = {
+            "grant_type": call.form.get("grant_type"),
             "jti": token.jti,
             "scope": issued.grant.scope,
             "audience": token.audience,
             "expires_at": token.expires_at,
             "bound_to": token.x5t_s256,
         }
+        if issued.on_behalf_of is not None:
+            facts["sub"] = issued.on_behalf_of
         return Done("token.issued", facts, issued.to_json())
+
+    def _note(self, standing: Standing, call: Call, issued: TokenIssued) -> None:
+        """Remember the certificate: for those who ask for it, and for what becomes of the token."""
+        self.current.seen(issued.client.client_id, standing, call.now)
+        if issued.token.x5t_s256 is not None and call.peer is not None:
+            serving = self.current.serving
+            serving.bound.note(standing, call.peer.listener, serving.judge)
 
 
 @attrs.define(slots=False, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -22,6 +23,7 @@ from mtlsd.oauth.token_endpoint import TokenEndpoint, TokenIssued
 from mtlsd.oauth.tokens import AccessTokenIssuer
 from mtlsd.web.answers import error_json
 from tests.pki import BAD, NOW, SUBJECT, Pki, Presented
+from tests.unit.stores.artifacts_memory import MemoryArtifacts
 from tests.unit.world import PARTNERS, client, group, offline, snapshot
 
 REAL = Pki(NOW)
@@ -48,7 +50,7 @@ def endpoint(*clients: Client, lifetime: int = 300) -> TokenEndpoint:
         signer=Signer.from_private_key(KEY, "ES256"),
         random_id=lambda: f"id-{next(ids)}",
     )
-    return TokenEndpoint(world.clients, tokens)
+    return TokenEndpoint(world.clients, tokens, artifacts=MemoryArtifacts())
 
 
 def judged(presented: Presented, *clients: Client, now: datetime = NOW) -> Settled:
@@ -74,7 +76,13 @@ def ask(
 ) -> TokenIssued:
     clients = clients or ALL
     judgement = None if presented is None else judged(presented, *clients, now=now)
-    return endpoint(*clients).answer(form(**parameters), authorization, judgement, now)
+    return at_once(endpoint(*clients).answer(form(**parameters), authorization, judgement, now))
+
+
+def at_once(answer: TokenIssued | Awaitable[TokenIssued]) -> TokenIssued:
+    """client_credentials waits for nothing."""
+    assert isinstance(answer, TokenIssued)
+    return answer
 
 
 def refusal(*args: Any, **how: Any) -> Refusal:
@@ -126,7 +134,7 @@ def test_never_beyond_the_certificate() -> None:
 def test_two_tokens_differ() -> None:
     one = endpoint(*ALL)
     judgement = judged(REAL.leaf(), *ALL)
-    tokens = {one.answer(form(), False, judgement, NOW).token.value for _ in range(3)}
+    tokens = {at_once(one.answer(form(), False, judgement, NOW)).token.value for _ in range(3)}
     assert len(tokens) == 3
 
 
@@ -209,7 +217,7 @@ class TestGrant:
 
     def test_several_resources(self) -> None:
         asked = Form({**form().parameters, "resource": (API, OTHER, API)})
-        issued = endpoint(*ALL).answer(asked, False, judged(REAL.leaf(), *ALL), NOW)
+        issued = at_once(endpoint(*ALL).answer(asked, False, judged(REAL.leaf(), *ALL), NOW))
         assert claims(issued)["aud"] == [API, OTHER]
 
     def test_a_client_without_the_grant(self) -> None:
@@ -230,7 +238,7 @@ def test_what_is_prepared_is_bounded() -> None:
     one.access_tokens.max_prepared = 2
     judgement = judged(REAL.leaf(), *ALL)
     for scope in ("read", "write", "admin", "read write"):
-        assert one.answer(form(scope=scope), False, judgement, NOW).grant.scope
+        assert at_once(one.answer(form(scope=scope), False, judgement, NOW)).grant.scope
     assert len(one.access_tokens._prepared) <= 2
 
 
