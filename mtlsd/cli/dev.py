@@ -20,6 +20,7 @@ from mtlsd.ops.audit import utc_now
 
 HOSTS = ("localhost", "127.0.0.1", "::1")
 CLIENT_NAME = "billing.partner.example"
+RESOURCE_SERVER_NAME = "invoices.example"
 
 _CONFIG = Template("""\
 # Made by `mtlsd dev init`. All keys are in docs/configuration.md.
@@ -32,7 +33,7 @@ endpoint = "tcp:$port:interface=127.0.0.1"
 certificate = "server.pem"
 key = "server.key"
 client_certificate = "required"
-serves = ["token"]
+serves = ["token", "introspection", "revocation"]
 
 [[listener]]                             # for resource servers and browsers, which have no certificate
 name = "public"
@@ -59,6 +60,14 @@ client_id = "pinned"
 token_endpoint_auth_method = "self_signed_tls_client_auth"
 certificate = "pinned.pem"
 scope = "invoices:read"
+
+[[client]]                               # a resource server, which may ask what tokens for it are
+client_id = "invoices"
+token_endpoint_auth_method = "tls_client_auth"
+tls_client_auth_san_dns = "$resource_server_name"
+trust_anchors = ["dev"]
+grant_types = []
+introspects = ["https://localhost:$public_port"]
 """)
 
 
@@ -74,7 +83,7 @@ class Made:
 
 
 def init(directory: Path, now: datetime, *, port: int = 8443, public_port: int = 8444) -> Made:
-    """Make a CA, certificates for a server and two clients, and a configuration that uses them.
+    """Make a CA, certificates for a server, its clients and a resource server, and a configuration for them.
 
     :param directory: made when it is not there.
     :param now: aware; when the certificates begin.
@@ -93,7 +102,12 @@ def init(directory: Path, now: datetime, *, port: int = 8443, public_port: int =
     revocation_list = dev_pki.revocation_list(made["ca"], (), 1, now)
     _write(directory / "ca.crl", revocation_list.public_bytes(Encoding.PEM), 0o644)
     config = directory / "mtlsd.toml"
-    text = _CONFIG.substitute(port=port, public_port=public_port, client_name=CLIENT_NAME)
+    text = _CONFIG.substitute(
+        port=port,
+        public_port=public_port,
+        client_name=CLIENT_NAME,
+        resource_server_name=RESOURCE_SERVER_NAME,
+    )
     _write(config, text.encode(), 0o644)
     return Made(config, _commands(directory, port, public_port))
 
@@ -117,6 +131,7 @@ def _certificates(now: datetime) -> dict[str, dev_pki.Issued]:
         "ca": authority,
         "server": dev_pki.server("localhost", HOSTS, authority, now),
         "billing": dev_pki.client("billing", [CLIENT_NAME], authority, now),
+        "invoices": dev_pki.client("invoices", [RESOURCE_SERVER_NAME], authority, now),
         "pinned": dev_pki.client("pinned", [], None, now),
     }
 

@@ -23,8 +23,6 @@ NOT_SERVED_MEMBERS: Final = frozenset(
         "redirect_uris",
         "refresh_token_seconds",
         "require_pushed_authorization_requests",
-        "introspects",
-        "access_token_format",
         "use_mtls_endpoint_aliases",
     }
 )

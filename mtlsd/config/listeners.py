@@ -16,6 +16,7 @@ from mtlsd.config.read import Entry
 from mtlsd.config.server_certificate import check_hosts, load_credential
 from mtlsd.config.text import key_path, shown, suggestion
 from mtlsd.config.urls import check_url, host_of, origin_of, with_port
+from mtlsd.oauth.metadata import CLIENT_ENDPOINTS
 from mtlsd.pki.path import AnchorGroup
 
 
@@ -75,9 +76,11 @@ def _check_contradictions(table: ListenerTable, notes: Notes) -> None:
         if getattr(table, key) is not None:
             remedy = "Remove it, or ask for certificates: client_certificate."
             notes.add(key, "means nothing on a listener that asks for no certificate", remedy)
-    if "token" in table.serves:
-        remedy = 'Serve it on a listener with client_certificate = "required" or "optional".'
-        notes.add("serves", '"token" needs client certificates, with which clients authenticate', remedy)
+    for name in CLIENT_ENDPOINTS:
+        if name in table.serves:
+            remedy = 'Serve it on a listener with client_certificate = "required" or "optional".'
+            message = f'"{name}" needs client certificates, with which clients authenticate'
+            notes.add("serves", message, remedy)
 
 
 def _check_metrics(table: ListenerTable, place: Place | None, notes: Notes) -> None:

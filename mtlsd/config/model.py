@@ -19,7 +19,7 @@ from mtlsd.pki.path import AnchorGroup
 
 ClientCertificate = Literal["required", "optional", "none"]
 RefuseIn = Literal["handshake", "response"]
-Served = Literal["token", "metadata", "jwks", "metrics"]
+Served = Literal["token", "introspection", "revocation", "metadata", "jwks", "metrics"]
 SigningAlgorithm = Literal["ES256", "RS256", "PS256", "EdDSA"]
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 

@@ -6,6 +6,7 @@ thumbprint of RFC 8705 section 3.1. It is then told by `cnf_matches` whether the
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,8 +19,7 @@ from mtlsd.clients.client import Client
 from mtlsd.errors import Fact, Refusal
 from mtlsd.jose.jwt import INTROSPECTION_JWT, sign_jwt
 from mtlsd.jose.signer import Signer
-from mtlsd.judge import Settled
-from mtlsd.oauth.authentication import authenticate
+from mtlsd.oauth.authentication import AuthenticatedClient
 from mtlsd.oauth.forms import Form
 from mtlsd.oauth.live import AccessTokens, Ended, LiveToken
 from mtlsd.oauth.tokens import GRANT_ID
@@ -45,6 +45,9 @@ class Introspected:
     ended: Ended | str | None
     token: LiveToken | None
 
+    def to_json(self) -> bytes:
+        return json.dumps(self.document).encode("ascii")
+
     @property
     def facts(self) -> dict[str, Fact]:
         """For the audit log: the token is named by its jti, never told."""
@@ -66,14 +69,9 @@ class IntrospectionEndpoint:
     tokens: AccessTokens
     signer: Signer
 
-    async def answer(
-        self, form: Form, has_authorization: bool, judgement: Settled | None, now: datetime
-    ) -> Introspected:
-        """
-        :param judgement: what the connection's certificate was judged to be, or None without one.
-        :raises Refusal: with the OAuth error that the caller may see.
-        """
-        caller = authenticate(form, has_authorization, judgement, self.tokens.clients).client
+    async def answer(self, authenticated: AuthenticatedClient, form: Form, now: datetime) -> Introspected:
+        """:raises Refusal: with the OAuth error that the caller may see."""
+        caller = authenticated.client
         if not caller.introspects or caller.is_public:
             raise Refusal(reasons.INTROSPECTION_UNAUTHORIZED)
         token, seen = form.get("token"), _thumbprint(form)

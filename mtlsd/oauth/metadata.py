@@ -11,7 +11,10 @@ import attrs
 from mtlsd.clients.methods import PKI, SELF_SIGNED
 from mtlsd.clients.served import SERVED_GRANT_TYPES
 
-PATHS = {"token": "/token", "jwks": "/jwks"}
+PATHS = {"token": "/token", "introspection": "/introspect", "revocation": "/revoke", "jwks": "/jwks"}
+CLIENT_ENDPOINTS = ("token", "introspection", "revocation")
+"""Those at which clients authenticate; each is called in the metadata as here, with `_endpoint` behind it."""
+
 _WELL_KNOWN = "/.well-known/oauth-authorization-server"
 
 
@@ -38,22 +41,34 @@ def well_known_path(issuer: str) -> str:
     return _WELL_KNOWN + urlsplit(issuer).path.rstrip("/")
 
 
-def authorization_server_metadata(issuer: str, listeners: Sequence[ServedListener]) -> dict[str, Any]:
-    """What the server says of itself. Members without a value are left out (RFC 8414 section 3.2)."""
-    token = _first(listeners, "token", asks_for_certificate=True)
+def authorization_server_metadata(
+    issuer: str, listeners: Sequence[ServedListener], signing_alg: str
+) -> dict[str, Any]:
+    """What the server says of itself. Members without a value are left out (RFC 8414 section 3.2).
+
+    :param signing_alg: that of the key that signs now.
+    """
+    endpoints = {
+        f"{name}_endpoint": listener.url(name)
+        for name in CLIENT_ENDPOINTS
+        if (listener := _first(listeners, name, asks_for_certificate=True)) is not None
+    }
     jwks = _first(listeners, "jwks", asks_for_certificate=False) or _first(listeners, "jwks")
     metadata: dict[str, Any] = {"issuer": issuer}
     # No response_types_supported: RFC 8414 section 2 requires it, but there is no response type without an
     # authorization endpoint, and by section 3.2 an array without elements MUST be left out.
-    if token is not None:
-        metadata["token_endpoint"] = token.url("token")
-        metadata["token_endpoint_auth_methods_supported"] = _methods(listeners)
+    for name, url in endpoints.items():
+        metadata[name] = url
+        metadata[f"{name}_auth_methods_supported"] = _methods(listeners, name.removesuffix("_endpoint"))
+    if "token_endpoint" in endpoints:
         metadata["grant_types_supported"] = list(SERVED_GRANT_TYPES)
+    if "introspection_endpoint" in endpoints:
+        metadata["introspection_signing_alg_values_supported"] = [signing_alg]
     if jwks is not None:
         metadata["jwks_uri"] = jwks.url("jwks")
     metadata["tls_client_certificate_bound_access_tokens"] = True
-    if token is not None and not all(listener.asks_for_certificate for listener in listeners):
-        metadata["mtls_endpoint_aliases"] = {"token_endpoint": token.url("token")}
+    if endpoints and not all(listener.asks_for_certificate for listener in listeners):
+        metadata["mtls_endpoint_aliases"] = endpoints
     return metadata
 
 
@@ -66,6 +81,6 @@ def _first(
     return None
 
 
-def _methods(listeners: Iterable[ServedListener]) -> list[str]:
-    trusting = any("token" in listener.serves and listener.has_trust_anchors for listener in listeners)
+def _methods(listeners: Iterable[ServedListener], endpoint: str) -> list[str]:
+    trusting = any(endpoint in listener.serves and listener.has_trust_anchors for listener in listeners)
     return [PKI, SELF_SIGNED] if trusting else [SELF_SIGNED]

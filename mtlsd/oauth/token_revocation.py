@@ -14,9 +14,8 @@ from mtlsd import reasons
 from mtlsd.clients.client import Client
 from mtlsd.errors import Fact, Refusal
 from mtlsd.jose.jwt import AT_JWT
-from mtlsd.judge import Settled
 from mtlsd.oauth.artifacts import Artifact
-from mtlsd.oauth.authentication import authenticate
+from mtlsd.oauth.authentication import AuthenticatedClient
 from mtlsd.oauth.forms import Form
 from mtlsd.oauth.live import AccessTokens, FoundToken
 
@@ -44,16 +43,12 @@ class RevocationEndpoint:
 
     tokens: AccessTokens
 
-    async def answer(
-        self, form: Form, has_authorization: bool, judgement: Settled | None, now: datetime
-    ) -> Revocation:
+    async def answer(self, authenticated: AuthenticatedClient, form: Form, now: datetime) -> Revocation:
         """The hint is not needed: what a token is can be told from the token.
 
-        :param judgement: what the connection's certificate was judged to be, or None without one.
         :raises Refusal: with the OAuth error that the caller may see.
         """
-        client = authenticate(form, has_authorization, judgement, self.tokens.clients).client
-        token = form.get("token")
+        client, token = authenticated.client, form.get("token")
         if token is None:
             raise Refusal(reasons.TOKEN_ABSENT)
         found = await self.tokens.find(token, now)

@@ -16,21 +16,30 @@ from mtlsd.config.model import Config, Listener
 from mtlsd.errors import ConfigError, Mistake
 from mtlsd.jose import b64
 from mtlsd.jose.keyring import Keyring
+from mtlsd.jose.own import OwnTokens
 from mtlsd.judge import ListenerTrust, NothingKnown, Snapshot
+from mtlsd.oauth.artifacts import Artifacts
+from mtlsd.oauth.bound import BoundCertificates
+from mtlsd.oauth.introspection import IntrospectionEndpoint
+from mtlsd.oauth.live import AccessTokens
 from mtlsd.oauth.metadata import PATHS, ServedListener, authorization_server_metadata, well_known_path
 from mtlsd.oauth.token_endpoint import TokenEndpoint
+from mtlsd.oauth.token_revocation import RevocationEndpoint
 from mtlsd.oauth.tokens import AccessTokenIssuer
 from mtlsd.ops.metrics import CONTENT_TYPE
 from mtlsd.pki.revocation_check import Known
+from mtlsd.stores.refusing import NoArtifacts
 from mtlsd.verdicts import Judge
 from mtlsd.web.endpoint import Endpoint
 from mtlsd.web.metrics import MetricsPage
 from mtlsd.web.resources import Jwks, Metadata, Nothing, Routes, Token
 from mtlsd.web.serving import Current, Resolve, Serving, nobody_answers
+from mtlsd.web.tokens import Introspection, Revocation
 
 STORE = "store"
 NOTHING_PUBLISHED: Mapping[str, Sequence[Published]] = MappingProxyType({})
 NOTHING_KNOWN: Known = NothingKnown()
+NO_ARTIFACTS: Artifacts = NoArtifacts()
 
 
 def random_id() -> str:
@@ -94,9 +103,20 @@ def snapshot(
 
 
 def serving(
-    config: Config, judged_by: Snapshot, keyring: Keyring, now: datetime, resolve: Resolve = nobody_answers
+    config: Config,
+    judged_by: Snapshot,
+    keyring: Keyring,
+    now: datetime,
+    resolve: Resolve = nobody_answers,
+    artifacts: Artifacts = NO_ARTIFACTS,
+    bound: BoundCertificates | None = None,
 ) -> Serving:
-    """What the resources serve."""
+    """What the resources serve.
+
+    :param artifacts: where all is kept that outlives a request; without, nothing of the kind is issued.
+    :param bound: the certificates that tokens were bound to before.
+    """
+    judge = Judge(judged_by)
     tokens = AccessTokenIssuer(
         issuer=config.issuer,
         audience=config.tokens.audience,
@@ -104,12 +124,25 @@ def serving(
         signer=keyring.signer,
         random_id=random_id,
     )
+    issued = AccessTokens(
+        issuer=config.issuer,
+        clients=judged_by.clients,
+        judge=judge,
+        own=OwnTokens.from_keyring(keyring, now),
+        artifacts=artifacts,
+        bound=bound or BoundCertificates(),
+    )
+    metadata = authorization_server_metadata(
+        config.issuer, list(map(_served, config.listeners)), keyring.signer.alg
+    )
     return Serving(
-        judge=Judge(judged_by),
-        token_endpoint=TokenEndpoint(judged_by.clients, tokens),
-        metadata=_json(authorization_server_metadata(config.issuer, list(map(_served, config.listeners)))),
+        judge=judge,
+        token_endpoint=TokenEndpoint(judged_by.clients, tokens, artifacts=artifacts),
+        metadata=_json(metadata),
         jwks=_json(keyring.jwks(now)),
         resolve=resolve,
+        introspection=IntrospectionEndpoint(issued, keyring.signer),
+        token_revocation=RevocationEndpoint(issued),
     )
 
 
@@ -119,6 +152,10 @@ def routes(config: Config, listener: Listener, current: Current) -> Routes:
     made: dict[str, Endpoint] = {}
     if "token" in listener.serves:
         made[base + PATHS["token"]] = Token(current)
+    if "introspection" in listener.serves:
+        made[base + PATHS["introspection"]] = Introspection(current)
+    if "revocation" in listener.serves:
+        made[base + PATHS["revocation"]] = Revocation(current)
     if "jwks" in listener.serves:
         made[base + PATHS["jwks"]] = Jwks(current)
     if "metadata" in listener.serves:

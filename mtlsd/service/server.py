@@ -24,6 +24,7 @@ from mtlsd.jose.keyring import Keyring
 from mtlsd.judge import Standing
 from mtlsd.jwks_uri.key_sets import may_be_published
 from mtlsd.keys.files import KEYRING, algorithm_mistake, load_or_create
+from mtlsd.oauth.bound import BoundCertificates
 from mtlsd.ops.audit import AuditLog, utc_now
 from mtlsd.ops.metrics import Metrics
 from mtlsd.revocation.status_file import rows_of
@@ -35,6 +36,7 @@ from mtlsd.service.sightings import SightingLog
 from mtlsd.service.status import StatusWriter
 from mtlsd.service.sweeping import SweepLoop
 from mtlsd.stores.interfaces import Store, StoreError
+from mtlsd.stores.refusing import RefusingArtifacts
 from mtlsd.stores.sqlite import open_store
 from mtlsd.stores.workers import ThreadWorker
 from mtlsd.web.serving import Current, Serving
@@ -241,7 +243,8 @@ class Server:
         built: _Built | None = None
         keys_have_changed, self._keys_have_changed = self._keys_have_changed, False
         try:
-            built = await _Built.make(config, store, self._reactor, self._audit.event, self._background)
+            report, bound = self._audit.event, self._current.serving.bound
+            built = await _Built.make(config, store, self._reactor, report, self._background, bound)
             prepared = _prepared(config, self._current, built.serving)
             kept = kept_open(self.listening, prepared)
             for one in prepared:
@@ -311,12 +314,14 @@ class _Built:
         reactor: Any,
         report: Report,
         before: Background | None = None,
+        bound: BoundCertificates | None = None,
     ) -> Self:
         """Make it; what is live stays as it is.
 
         Versions are read first: a change in between is seen the next time.
 
         :param report: takes audit events.
+        :param bound: the certificates that tokens were bound to before.
         """
         now = utc_now()
         generation = await store.generation()
@@ -331,7 +336,8 @@ class _Built:
         except BaseException:
             await background.leave(before)
             raise
-        serving = assembly.serving(config, snapshot, keyring, now, background.knowledge.resolve)
+        artifacts, resolve = RefusingArtifacts(store.artifacts), background.knowledge.resolve
+        serving = assembly.serving(config, snapshot, keyring, now, resolve, artifacts, bound)
         ends = [retiring.until_at for retiring in keyring.retiring]
         return cls(serving, _Seen(generation, stamp, min(ends, default=None)), background)
 

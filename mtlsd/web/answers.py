@@ -10,7 +10,8 @@ from twisted.web.iweb import IRequest
 
 from mtlsd.errors import Refusal
 
-_JSON = b"application/json"
+JSON = b"application/json"
+RETRY_AFTER_SECONDS = b"5"
 
 # What a caller may know, by OAuth error code (RFC 6749 section 5.2): never more than the refusal's class.
 _DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
@@ -40,7 +41,7 @@ def answer(
     status: int,
     body: bytes,
     cache_control: bytes = b"no-store",
-    content_type: bytes = _JSON,
+    content_type: bytes = JSON,
 ) -> bytes:
     """Set status and headers for a body, and return it."""
     request.setResponseCode(status)
@@ -62,4 +63,6 @@ def answer_refusal(request: IRequest, refusal: Refusal, correlation_id: str) -> 
     if refusal.reason.status == 401 and authorization is not None:
         scheme = b"Basic" if authorization[:6].lower() == b"basic " else b"Bearer"
         request.setHeader(b"www-authenticate", scheme + b' realm="token endpoint"')
+    if refusal.reason.status == 503:
+        request.setHeader(b"retry-after", RETRY_AFTER_SECONDS)  # RFC 7009 section 2.2.1
     return answer(request, refusal.reason.status, error_json(refusal, correlation_id))

@@ -18,7 +18,7 @@ from mtlsd.errors import Fact, Refusal
 from mtlsd.judge import Identity, Provisional, Settled
 from mtlsd.oauth.forms import Form
 from mtlsd.tls.peer import Peer, peer_of
-from mtlsd.web.answers import answer, answer_refusal
+from mtlsd.web.answers import JSON, answer, answer_refusal
 from mtlsd.web.endpoint import Endpoint
 
 MAX_BODY = 65_536
@@ -33,6 +33,7 @@ class Call:
     :ivar judgement: what the connection's certificate was judged to be; None when it came without one.
     :ivar form: empty until it has been read.
     :ivar client_id: as the form has it; nobody has proven anything by it.
+    :ivar wants_jwt: whether the answer should be signed, where there is such a one.
     """
 
     correlation_id: str
@@ -42,6 +43,7 @@ class Call:
     form: Form = NO_FORM
     client_id: str | None = None
     has_authorization: bool = False
+    wants_jwt: bool = False
 
     def facts(self) -> dict[str, Fact]:
         """Who and where from, for the audit log."""
@@ -64,13 +66,14 @@ class Done:
     """What an endpoint did.
 
     :ivar event: the name of the audit event, and `facts` beside those of the call.
-    :ivar body: JSON.
+    :ivar body: JSON, where `content_type` says nothing else.
     """
 
     event: str
     facts: dict[str, Fact]
     body: bytes
     status: int = 200
+    content_type: bytes = JSON
 
 
 @attrs.define(slots=False, eq=False)
@@ -127,17 +130,24 @@ class ClientEndpoint(Endpoint):
             return self._refuse(request, call, refusal)
 
     def _perform(self, request: IRequest, call: Call) -> Done | Awaitable[Done]:
+        self.read(request, call)
+        return self.perform(call)
+
+    def read(self, request: IRequest, call: Call) -> None:
+        """Take from the request what it takes to perform.
+
+        :raises Refusal: where it cannot be read.
+        """
         content_type = request.getHeader(b"content-type")
         call.form = Form.from_body(
             _body(request), None if content_type is None else content_type.decode("latin-1")
         )
         call.client_id = call.form.get("client_id")
         call.has_authorization = request.getHeader(b"authorization") is not None
-        return self.perform(call)
 
     def _answer(self, request: IRequest, call: Call, done: Done) -> bytes:
         self.current.audit(done.event, {**call.facts(), **done.facts})
-        return answer(request, done.status, done.body)
+        return answer(request, done.status, done.body, content_type=done.content_type)
 
     def _refuse(self, request: IRequest, call: Call, refusal: Refusal) -> bytes:
         self.current.audit(self.refused, call.refused_facts(refusal))

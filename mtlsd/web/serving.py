@@ -10,7 +10,10 @@ from twisted.internet.defer import Deferred, succeed
 
 from mtlsd.errors import Fact
 from mtlsd.judge import Standing
+from mtlsd.oauth.bound import BoundCertificates
+from mtlsd.oauth.introspection import IntrospectionEndpoint
 from mtlsd.oauth.token_endpoint import TokenEndpoint
+from mtlsd.oauth.token_revocation import RevocationEndpoint
 from mtlsd.pki.revocation_check import Failures, Question
 from mtlsd.verdicts import Judge
 
@@ -30,6 +33,8 @@ class Serving:
     :ivar metadata: the JSON document of RFC 8414.
     :ivar jwks: the JWK Set (RFC 7517) of the signing keys.
     :ivar resolve: has answered what the judge leaves open.
+    :ivar introspection: what is said of tokens to resource servers.
+    :ivar token_revocation: what ends tokens.
     """
 
     judge: Judge
@@ -37,6 +42,13 @@ class Serving:
     metadata: bytes
     jwks: bytes
     resolve: Resolve
+    introspection: IntrospectionEndpoint
+    token_revocation: RevocationEndpoint
+
+    @property
+    def bound(self) -> BoundCertificates:
+        """The certificates that tokens are bound to. They outlive this whole."""
+        return self.introspection.tokens.bound
 
 
 @attrs.define

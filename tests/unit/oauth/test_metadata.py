@@ -10,7 +10,7 @@ PUBLIC = ServedListener("https://as.example.com", frozenset({"jwks", "metadata"}
 
 
 def test_one_listener() -> None:
-    metadata = authorization_server_metadata(ISSUER, [MTLS])
+    metadata = authorization_server_metadata(ISSUER, [MTLS], "ES256")
     assert metadata == {
         "issuer": ISSUER,
         "token_endpoint": "https://as.example.com:8443/token",
@@ -23,14 +23,32 @@ def test_one_listener() -> None:
 
 def test_aliases_when_a_listener_asks_for_no_certificate() -> None:
     """RFC 8705 section 5; R35: never the authorization endpoint."""
-    metadata = authorization_server_metadata(ISSUER, [PUBLIC, MTLS])
+    metadata = authorization_server_metadata(ISSUER, [PUBLIC, MTLS], "ES256")
     assert metadata["mtls_endpoint_aliases"] == {"token_endpoint": "https://as.example.com:8443/token"}
     assert metadata["jwks_uri"] == "https://as.example.com/jwks"
 
 
+def test_endpoints_for_tokens() -> None:
+    """RFC 7662, RFC 7009, RFC 9701 section 7, RFC 8705 section 5"""
+    serves = frozenset({"token", "introspection", "revocation"})
+    metadata = authorization_server_metadata(
+        ISSUER, [PUBLIC, ServedListener("https://mtls.example", serves, True, False)], "PS256"
+    )
+    assert metadata["mtls_endpoint_aliases"] == {
+        "token_endpoint": "https://mtls.example/token",
+        "introspection_endpoint": "https://mtls.example/introspect",
+        "revocation_endpoint": "https://mtls.example/revoke",
+    }
+    assert metadata["introspection_endpoint"] == "https://mtls.example/introspect"
+    assert metadata["revocation_endpoint"] == "https://mtls.example/revoke"
+    for name in ("token", "introspection", "revocation"):
+        assert metadata[f"{name}_endpoint_auth_methods_supported"] == ["self_signed_tls_client_auth"]
+    assert metadata["introspection_signing_alg_values_supported"] == ["PS256"]
+
+
 def test_pki_method_only_with_anchors() -> None:
     pinned = ServedListener("https://as.example.com", frozenset({"token"}), True, False)
-    metadata = authorization_server_metadata(ISSUER, [pinned])
+    metadata = authorization_server_metadata(ISSUER, [pinned], "ES256")
     assert metadata["token_endpoint_auth_methods_supported"] == ["self_signed_tls_client_auth"]
     assert "jwks_uri" not in metadata
 
@@ -38,12 +56,12 @@ def test_pki_method_only_with_anchors() -> None:
 def test_no_member_is_empty() -> None:
     """R62: RFC 8414 section 3.2"""
     for listeners in ([], [MTLS], [PUBLIC], [PUBLIC, MTLS]):
-        assert all(authorization_server_metadata(ISSUER, listeners).values())
+        assert all(authorization_server_metadata(ISSUER, listeners, "ES256").values())
 
 
 def test_no_response_types_without_an_authorization_endpoint() -> None:
     """R62: RFC 8414 section 3.2 goes before section 2, since it names the case of an empty array."""
-    assert "response_types_supported" not in authorization_server_metadata(ISSUER, [MTLS])
+    assert "response_types_supported" not in authorization_server_metadata(ISSUER, [MTLS], "ES256")
 
 
 def test_well_known_goes_between_host_and_path() -> None:

@@ -20,9 +20,14 @@ from twisted.python.failure import Failure
 from twisted.web.test.requesthelper import DummyRequest
 
 from mtlsd.errors import Fact
+from mtlsd.jose.own import OwnTokens
 from mtlsd.jose.signer import Signer
 from mtlsd.judge import Identity, Provisional
+from mtlsd.oauth.bound import BoundCertificates
+from mtlsd.oauth.introspection import IntrospectionEndpoint
+from mtlsd.oauth.live import AccessTokens
 from mtlsd.oauth.token_endpoint import TokenEndpoint
+from mtlsd.oauth.token_revocation import RevocationEndpoint
 from mtlsd.oauth.tokens import AccessTokenIssuer
 from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.path import AnchorGroup, Path
@@ -33,6 +38,7 @@ from mtlsd.verdicts import Judge
 from mtlsd.web.resources import Token
 from mtlsd.web.serving import Current, Serving
 from tests.pki import DNS, NOW, Pki
+from tests.unit.stores.artifacts_memory import MemoryArtifacts
 from tests.unit.world import LISTENER, PARTNERS, client, group, offline, snapshot
 
 HOUR = timedelta(hours=1)
@@ -87,7 +93,17 @@ class World:
         signer = Signer.from_private_key(ec.generate_private_key(ec.SECP256R1()), "ES256")
         tokens = AccessTokenIssuer("https://as", "https://as", timedelta(minutes=5), signer, lambda: "id")
         judge = Judge(whole)
-        serving = Serving(judge, TokenEndpoint(whole.clients, tokens), b"", b"", self.knowledge.resolve)
+        kept = MemoryArtifacts()
+        issued = AccessTokens("https://as", whole.clients, judge, OwnTokens(), kept, BoundCertificates())
+        serving = Serving(
+            judge,
+            TokenEndpoint(whole.clients, tokens, artifacts=kept),
+            b"",
+            b"",
+            self.knowledge.resolve,
+            IntrospectionEndpoint(issued, signer),
+            RevocationEndpoint(issued),
+        )
         self.token = Token(Current(serving, lambda *event: self.events.append(event), self.now, lambda: "id"))
         self.peer = Peer(LISTENER, "192.0.2.1", 1, judge)
         found = judge.judge(offline(PRESENTED), NOW)
