@@ -1,0 +1,1 @@
+"""The pages that users see, from templates that an operator may replace."""

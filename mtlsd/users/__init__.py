@@ -1,0 +1,1 @@
+"""Who the users are: any checker of `twisted.cred`, or a file of our own; and how fast anybody may guess."""
