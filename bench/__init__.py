@@ -8,6 +8,12 @@
 ``scenarios``       what is measured
 ``versions``        the working tree and other commits, each in its own directory
 ``report``          the table, and the ratios of two versions
+``waiting``         what others notice of 500 clients who wait for responders that hang
+``million``         what a revocation list of a million entries costs, in mtlsd and in nginx
+``steady``          a client that asks at a steady rate, a process of its own
+``crowd``           many clients of whom nothing is known yet, a process of its own
+``responder``       OCSP responders, of which some hang
+``revoked``         revocation lists of any length
 ``peers``           an entry for mtlsd in a benchmark that runs several servers side by side
 ==================  =====================================================================================
 

@@ -8,11 +8,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import certificates, peers, scenarios
+from bench import certificates, million, peers, scenarios, waiting
 from bench.place import Place
 from bench.process import allow_files
 from bench.report import Results, ratios, table
@@ -22,6 +22,10 @@ SCENARIOS = {
     "A": "handshake and token",
     "A10k": "the same, with 10,000 clients more",
     "B": "token, connection kept",
+}
+OTHERS: Mapping[str, Callable[[Path, int], waiting.Waiting | million.Million]] = {
+    "waiting": waiting.measure,
+    "million": million.measure,
 }
 _MODES = {"A": "handshake", "A10k": "handshake", "B": "token"}
 
@@ -40,7 +44,10 @@ def _parser() -> argparse.ArgumentParser:
         "-t", "--seconds", type=float, default=3, help="of load in each measurement (%(default)s)"
     )
     parser.add_argument(
-        "-s", "--scenarios", default="A,A10k,B,idle", help="any of A, A10k, B, idle (%(default)s)"
+        "-s",
+        "--scenarios",
+        default="A,A10k,B,idle",
+        help="any of A, A10k, B, idle; or waiting or million, of the working tree alone (%(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print every number as JSON")
     parser.add_argument(
@@ -58,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.peers is not None:
         return _side_by_side(options.peers)
     wanted = options.scenarios.split(",")
+    if len(wanted) == 1 and wanted[0] in OTHERS:
+        return _of_the_working_tree(wanted[0], options.rounds, options.json)
     if unknown := set(wanted) - {*SCENARIOS, "idle"}:
         print(f"scripts/bench: there is no scenario {', '.join(sorted(unknown))}", file=sys.stderr)
         return 64
@@ -75,6 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(table(results, SCENARIOS))
     if len(results) > 1 and results[0].costs:
         print("\n" + ratios(results[0], results[1], SCENARIOS))
+    return 0
+
+
+def _of_the_working_tree(scenario: str, rounds: int, as_json: bool) -> int:
+    allow_files()
+    with tempfile.TemporaryDirectory(prefix="mtlsd-bench-") as directory:
+        measured = OTHERS[scenario](Path(directory), rounds)
+    print(json.dumps(measured.to_json(), indent=1) if as_json else measured.report())
     return 0
 
 

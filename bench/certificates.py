@@ -1,47 +1,98 @@
-"""A CA, a server's certificate, a client's, and a key that signs tokens: all P-256, for one run."""
+"""A CA, a server's certificate, clients', and a key that signs tokens: all P-256, for one run."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
+from itertools import cycle, islice
 from pathlib import Path
 
+import attrs
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 _VALID_FOR = timedelta(days=365)
 
 
-def make(directory: Path) -> None:
-    """Write ca.pem, server.pem and .key, client.pem and .key, and signing.key."""
-    directory.mkdir(parents=True, exist_ok=True)
-    ca_key = _key()
-    ca_name = _name("bench CA")
-    ca = _builder(ca_name, ca_name, ca_key).add_extension(x509.BasicConstraints(True, None), True)
-    ca = ca.add_extension(_usage(ca=True), True)
-    ca_certificate = ca.sign(ca_key, hashes.SHA256())
-    (directory / "ca.pem").write_bytes(ca_certificate.public_bytes(serialization.Encoding.PEM))
-    localhost = [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
-    client = [x509.DNSName("client.bench.test")]
-    for name, kind, names in (
-        ("server", ExtendedKeyUsageOID.SERVER_AUTH, localhost),
-        ("client", ExtendedKeyUsageOID.CLIENT_AUTH, client),
-    ):
-        key = _key()
+@attrs.frozen
+class Ca:
+    """A CA, and its key."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    @classmethod
+    def make(cls) -> Ca:
+        key, name = _key(), _name("bench CA")
+        builder = _builder(name, name, key).add_extension(x509.BasicConstraints(True, None), True)
+        return cls(builder.add_extension(_usage(ca=True), True).sign(key, hashes.SHA256()), key)
+
+    def leaf(
+        self,
+        name: str,
+        key: ec.EllipticCurvePrivateKey,
+        names: Sequence[x509.GeneralName],
+        purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH,
+        responder: str | None = None,
+    ) -> bytes:
+        """A certificate in PEM.
+
+        :param responder: the URL of the OCSP responder that it names, if it does.
+        """
         leaf = (
-            _builder(_name(name), ca_name, key)
+            _builder(_name(name), self.certificate.subject, key)
             .add_extension(x509.BasicConstraints(False, None), False)
             .add_extension(_usage(ca=False), True)
-            .add_extension(x509.ExtendedKeyUsage([kind]), False)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), False)
             .add_extension(x509.SubjectAlternativeName(names), False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False)
         )
-        signed = leaf.sign(ca_key, hashes.SHA256())
-        (directory / f"{name}.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-        _write_key(directory / f"{name}.key", key)
+        if responder is not None:
+            url = x509.UniformResourceIdentifier(responder)
+            access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, url)
+            leaf = leaf.add_extension(x509.AuthorityInformationAccess([access]), False)
+        return leaf.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def make(directory: Path, responder: str | None = None) -> Ca:
+    """Write ca.pem, server.pem and .key, client.pem and .key, and signing.key.
+
+    :param responder: the URL of the OCSP responder that client.pem names, if it does.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    ca = Ca.make()
+    (directory / "ca.pem").write_bytes(ca.certificate.public_bytes(serialization.Encoding.PEM))
+    localhost = [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
+    key = _key()
+    server = ca.leaf("server", key, localhost, ExtendedKeyUsageOID.SERVER_AUTH)
+    (directory / "server.pem").write_bytes(server)
+    _write_key(directory / "server.key", key)
+    make_clients(directory, ca, "client", 1, () if responder is None else (responder,))
     _write_key(directory / "signing.key", _key())
+    return ca
+
+
+def make_clients(
+    directory: Path,
+    ca: Ca,
+    name: str,
+    count: int,
+    responders: Sequence[str] = (),
+    client: str | None = None,
+) -> None:
+    """Write so many certificates of one client into NAME.pem, one after the other, and their key.
+
+    :param responders: the URLs of OCSP responders, of which each certificate names one, in turn.
+    :param client: whose they are, if not of a client of that name.
+    """
+    key, names = _key(), [x509.DNSName(f"{client or name}.bench.test")]
+    turns = islice(cycle(responders or (None,)), count)
+    made = [ca.leaf(name, key, names, responder=responder) for responder in turns]
+    (directory / f"{name}.pem").write_bytes(b"".join(made))
+    _write_key(directory / f"{name}.key", key)
 
 
 def _key() -> ec.EllipticCurvePrivateKey:

@@ -7,6 +7,7 @@ MODE         one operation is
 ===========  =================================================================================
 handshake    TCP connect, a full mutual handshake, one token, close
 token        one token on a connection that stays open
+newcomers    like handshake, but each with the next certificate of newcomers.pem, until there is none
 idle         (none: the connections have had one token each and are held until stdin ends)
 ===========  =================================================================================
 
@@ -24,26 +25,36 @@ import select
 import socket
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import attrs
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
 from bench.place import BODY
 
-MODES = ("handshake", "token", "idle")
+MODES = ("handshake", "token", "newcomers", "idle")
 _LONGEST_SECONDS = 60.0
 _MOST_ERRORS = 10
-_REQUEST = (
-    f"POST /token HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: application/json\r\n"
-    f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(BODY)}\r\n\r\n{BODY}"
-).encode("ascii")
 
 Steps = Generator[int, None, None]
 """What one connection does: it yields the number of the file that it waits to read from."""
 T = TypeVar("T")
+
+
+def request_of(body: str) -> bytes:
+    """A token request."""
+    return (
+        f"POST /token HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: application/json\r\n"
+        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode("ascii")
+
+
+REQUEST = request_of(BODY)
 
 
 def client_context(certificates: Path) -> SSL.Context:
@@ -73,22 +84,34 @@ class Load:
 
     def handshakes(self) -> Steps:
         while time.monotonic() < self.until:
-            yield from self._timed(self._handshake())
+            yield from self._timed(self.once())
 
     def tokens(self) -> Steps:
         connection = self.connect()
         try:
-            yield from _handshake(connection)
+            yield from handshake(connection)
             while time.monotonic() < self.until:
-                yield from self._timed(_token(connection))
+                yield from self._timed(token(connection))
         finally:
             connection.close()
 
-    def _handshake(self) -> Steps:
+    def newcomers(self, presented: Iterator[x509.Certificate], key: ec.EllipticCurvePrivateKey) -> Steps:
+        """Like :meth:`handshakes`, but each with another certificate, as long as there are any."""
+        while time.monotonic() < self.until and (certificate := next(presented, None)):
+            yield from self._timed(self.once((certificate, key)))
+
+    def once(self, presented: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None = None) -> Steps:
+        """Connect, fetch one token, close.
+
+        :param presented: the certificate, where it is not client.pem.
+        """
         connection = self.connect()
+        if presented is not None:
+            connection.use_certificate(presented[0])
+            connection.use_privatekey(presented[1])
         try:
-            yield from _handshake(connection)
-            yield from _token(connection)
+            yield from handshake(connection)
+            yield from token(connection)
             connection.shutdown()
         finally:
             connection.close()
@@ -123,17 +146,23 @@ def _waiting(connection: SSL.Connection, call: Callable[[], T]) -> Generator[int
             yield connection.fileno()
 
 
-def _handshake(connection: SSL.Connection) -> Steps:
+def handshake(connection: SSL.Connection) -> Steps:
     yield from _waiting(connection, connection.do_handshake)
 
 
-def _token(connection: SSL.Connection) -> Steps:
-    connection.sendall(_REQUEST)
+def token(connection: SSL.Connection) -> Steps:
+    answer = yield from ask(connection, REQUEST)
+    if not answer.startswith(b"HTTP/1.1 200 "):
+        raise ValueError(answer.decode("latin-1"))
+
+
+def ask(connection: SSL.Connection, request: bytes) -> Generator[int, None, bytes]:
+    """Send a request; the whole answer."""
+    connection.sendall(request)
     answer = b""
     while not _is_whole(answer):
         answer += yield from _waiting(connection, lambda: connection.recv(16384))
-    if not answer.startswith(b"HTTP/1.1 200 "):
-        raise ValueError(answer.decode("latin-1"))
+    return answer
 
 
 def _is_whole(answer: bytes) -> bool:
@@ -179,8 +208,8 @@ def hold(context: SSL.Context, port: int, connections: int) -> None:
 
 
 def _once(connection: SSL.Connection) -> Steps:
-    yield from _handshake(connection)
-    yield from _token(connection)
+    yield from handshake(connection)
+    yield from token(connection)
 
 
 def fetch_token(context: SSL.Context, port: int) -> None:
@@ -206,11 +235,25 @@ def main(arguments: list[str]) -> int:
         return 0
     began = time.monotonic()
     load = Load(context, int(port), began + min(float(seconds), _LONGEST_SECONDS))
-    slots = [load.handshakes() if mode == "handshake" else load.tokens() for _ in range(int(connections))]
-    run_all(slots)
+    run_all(_slots(load, mode, int(connections), Path(certificates)))
     result = {"elapsed": time.monotonic() - began, "cpu": time.process_time(), "errors": load.errors}
     json.dump(result | {"latencies": sorted(load.latencies)}, sys.stdout)
     return 0
+
+
+def _slots(load: Load, mode: str, connections: int, certificates: Path) -> list[Steps]:
+    if mode != "newcomers":
+        return [load.handshakes() if mode == "handshake" else load.tokens() for _ in range(connections)]
+    presented, key = read_clients(certificates, "newcomers")
+    them = iter(presented)
+    return [load.newcomers(them, key) for _ in range(connections)]
+
+
+def read_clients(directory: Path, name: str) -> tuple[Sequence[x509.Certificate], ec.EllipticCurvePrivateKey]:
+    """What :func:`bench.certificates.make_clients` has written."""
+    key = serialization.load_pem_private_key((directory / f"{name}.key").read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)  # all keys here are
+    return x509.load_pem_x509_certificates((directory / f"{name}.pem").read_bytes()), key
 
 
 if __name__ == "__main__":

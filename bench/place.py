@@ -28,23 +28,21 @@ limits = {{ connections = 20000, connections_per_address = 20000, keepalive_seco
 [[trust_anchors]]
 name = "bench"
 certificates = ["{certificates}/ca.pem"]
-
+{revocation}
 [audit]
 file = "audit.jsonl"
-
-[[client]]
-client_id = "bench"
-token_endpoint_auth_method = "tls_client_auth"
-tls_client_auth_san_dns = "client.bench.test"
-trust_anchors = ["bench"]
-scope = "read"
 """
 
-_OTHER_CLIENT = """
+_FETCH = """
+[fetch]
+allow = ["127.0.0.1"]
+"""
+
+_CLIENT = """
 [[client]]
-client_id = "other{number}"
+client_id = "{client_id}"
 token_endpoint_auth_method = "tls_client_auth"
-tls_client_auth_san_dns = "other{number}.bench.test"
+tls_client_auth_san_dns = "{name}.bench.test"
 trust_anchors = ["bench"]
 scope = "read"
 """
@@ -55,24 +53,30 @@ class Place:
     """
     :ivar directory: where the configuration is, and all that mtlsd writes.
     :ivar certificates: has ca.pem, server.pem and .key, client.pem and .key, and signing.key.
+    :ivar others: more clients, each with the subjectAltName that its certificates of the same name have.
     """
 
     directory: Path
     certificates: Path
+    others: tuple[str, ...] = ()
 
     @property
     def configuration(self) -> Path:
         return self.directory / "mtlsd.toml"
 
-    def configure(self, port: int, other_clients: int = 0) -> None:
+    def configure(self, port: int, other_clients: int = 0, revocation: str | None = None) -> None:
         """Write the configuration.
 
-        :param other_clients: how many are registered beside the one that the load comes from.
+        :param other_clients: how many are registered beside those that the load comes from.
+        :param revocation: the policy of the anchors, in TOML. A commit from before there were any has none.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        text = _CONFIGURATION.format(port=port, certificates=self.certificates.resolve())
-        others = (_OTHER_CLIENT.format(number=number) for number in range(other_clients))
-        self.configuration.write_text(text + "".join(others))
+        policy = "" if revocation is None else f"revocation = {revocation}\n"
+        text = _CONFIGURATION.format(port=port, certificates=self.certificates.resolve(), revocation=policy)
+        names = (*self.others, *(f"other{number}" for number in range(other_clients)))
+        clients = [_CLIENT.format(client_id="bench", name="client")]
+        clients += [_CLIENT.format(client_id=name, name=name) for name in names]
+        self.configuration.write_text("".join([text, "" if revocation is None else _FETCH, *clients]))
 
     def import_key(self, mtlsd: list[str], environment: Mapping[str, str]) -> None:
         """Have tokens signed with signing.key.

@@ -100,6 +100,9 @@ class Server:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:15])) / _TICK
 
+    def open_files(self) -> int:
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
     def memory(self) -> Memory:
         sizes = {}
         for line in Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines()[1:]:

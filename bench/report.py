@@ -52,7 +52,7 @@ def table(results: Sequence[Results], scenarios: Mapping[str, str]) -> str:
                     str(sum(cost.operations for cost in costs)),
                 )
             )
-    return "\n".join([_aligned(rows), "", *map(_others, results)])
+    return "\n".join([aligned(rows), "", *map(_others, results)])
 
 
 def _others(result: Results) -> str:
@@ -77,10 +77,11 @@ def ratios(ours: Results, theirs: Results, scenarios: Mapping[str, str]) -> str:
         lowest = ours.lowest(scenario).cpu_ms / theirs.lowest(scenario).cpu_ms
         shown = " ".join(f"{ratio:.2f}" for ratio in each)
         rows.append((scenarios[scenario], f"{lowest:.3f}", f"{statistics.median(each):.3f}", shown))
-    return _aligned(rows)
+    return aligned(rows)
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """A table of which the first row is the head."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -41,10 +41,13 @@ class Version:
         self.place.import_key(list(MTLSD), self.environment)
 
     @contextmanager
-    def running(self, other_clients: int = 0) -> Iterator[Server]:
-        """:raises RuntimeError: when it does not start."""
+    def running(self, other_clients: int = 0, revocation: str | None = None) -> Iterator[Server]:
+        """
+        :param revocation: the policy of the anchors, in TOML.
+        :raises RuntimeError: when it does not start.
+        """
         port = free_port()
-        self.place.configure(port, other_clients)
+        self.place.configure(port, other_clients, revocation)
         context = client_context(self.place.certificates)
         command = [*MTLSD, "run", "-c", os.fspath(self.place.configuration)]
         log = self.place.directory / "log"
