@@ -232,6 +232,11 @@ CLIENT_ASSERTION = _client(
     "The client assertion is not what RFC 7523 asks for, or was not signed by a key of the client.",
     "The facts say what is wrong; the clocks of both sides are worth a look.",
 )
+CLIENT_KEY_UNKNOWN = _client(
+    "client.key_unknown",
+    "No key of the client is the one that the client assertion names, or several could be.",
+    "Register the key, or publish it at jwks_uri; give each key a kid, and name it in the assertion.",
+)
 CLIENT_ASSERTION_REPLAYED = _client(
     "client.assertion_replayed",
     "The client assertion was used before.",

@@ -10,12 +10,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 import attrs
 
 from mtlsd.clients.client import Client
 from mtlsd.clients.index import Registration
-from mtlsd.clients.methods import SELF_SIGNED
+from mtlsd.clients.methods import PRIVATE_KEY_JWT, SELF_SIGNED
+from mtlsd.jose.verification import VerificationKey
+
+NO_KEYS: Mapping[str, Sequence[VerificationKey]] = MappingProxyType({})
 
 
 @attrs.frozen
@@ -54,10 +58,16 @@ class Merged:
     taken: tuple[Taken, ...] = ()
 
 
-def with_published(registrations: Iterable[Registration], sets: Mapping[str, Sequence[Published]]) -> Merged:
-    """The registrations, the pinned ones with a `jwks_uri` with the certificates of its set as their pins.
+def with_published(
+    registrations: Iterable[Registration],
+    sets: Mapping[str, Sequence[Published]],
+    keys: Mapping[str, Sequence[VerificationKey]] = NO_KEYS,
+) -> Merged:
+    """The registrations with what stands at their `jwks_uri`: with its certificates as the pins of pinned
+    clients, with its keys as those of `private_key_jwt` clients.
 
     :param sets: by `jwks_uri`; what is not there yet has no certificate.
+    :param keys: likewise. Several clients may publish one key: it proves what is signed for each of them.
     """
     registrations = tuple(registrations)
     uris = {own.client.client_id: own.client.jwks_uri or "" for own in registrations}
@@ -71,7 +81,7 @@ def with_published(registrations: Iterable[Registration], sets: Mapping[str, Seq
             pins.setdefault(client_id, []).append(published.der)
         else:
             taken.append(Taken(uris[client_id], client_id, holder, sha256))
-    return Merged(tuple(_with_pins(own, pins) for own in registrations), tuple(taken))
+    return Merged(tuple(_with_keys(_with_pins(own, pins), keys) for own in registrations), tuple(taken))
 
 
 def jwks_uris(registrations: Iterable[Registration]) -> dict[str, tuple[str, ...]]:
@@ -113,3 +123,10 @@ def _with_pins(registration: Registration, pins: Mapping[str, Sequence[bytes]]) 
     if not _publishes_pins(client):
         return registration
     return attrs.evolve(registration, client=attrs.evolve(client, pins=tuple(pins.get(client.client_id, ()))))
+
+
+def _with_keys(registration: Registration, keys: Mapping[str, Sequence[VerificationKey]]) -> Registration:
+    client = registration.client
+    if client.jwks_uri is None or client.token_endpoint_auth_method != PRIVATE_KEY_JWT:
+        return registration
+    return attrs.evolve(registration, client=attrs.evolve(client, keys=tuple(keys.get(client.jwks_uri, ()))))

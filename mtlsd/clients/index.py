@@ -8,7 +8,7 @@ from typing import Self
 import attrs
 
 from mtlsd.clients.client import Client
-from mtlsd.clients.methods import SELF_SIGNED, AuthMethod
+from mtlsd.clients.methods import PKI, SELF_SIGNED, AuthMethod
 from mtlsd.clients.subject import Subject, SubjectMember
 from mtlsd.errors import ConfigError, Mistake
 
@@ -66,6 +66,13 @@ class ClientIndex:
         )
         methods = frozenset(own.client.token_endpoint_auth_method for own in builder.registrations.values())
         return cls(builder.registrations, builder.subjects, builder.pins, members, has_pins, methods)
+
+    @property
+    def may_offer_any(self) -> bool:
+        """Whether clients may come with certificates that no anchor here has issued: pinned ones, and those
+        that nothing but tokens is bound to (RFC 8705 section 4).
+        """
+        return not self.methods <= {PKI}
 
     def by_id(self, client_id: str) -> Client | None:
         registration = self.registrations.get(client_id)

@@ -1,4 +1,4 @@
-"""What a client publishes at its `jwks_uri`: a JWK Set, of which only the certificates count (R12, R13)."""
+"""What a client publishes at its `jwks_uri`: the certificates (R12, R13) and keys of a JWK Set."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Final, Self
 
 import attrs
 
+from mtlsd.clients.keys import usable_keys
 from mtlsd.errors import Refusal
 from mtlsd.jose.jwk import usable_certificates
+from mtlsd.jose.verification import VerificationKey
 from mtlsd.pki.certificate import Certificate
 
 MOST_KEYS: Final = 64
@@ -18,14 +20,16 @@ MOST_CERTIFICATES: Final = 32
 
 @attrs.frozen
 class KeySet:
-    """The certificates of a JWK Set.
+    """What a client may be known by of a JWK Set: its certificates or its keys, whichever it registered.
 
     :ivar certificates: DER; perhaps none, since whoever publishes no key has none.
+    :ivar keys: those that verify signatures, whether there is a certificate with them or not.
     :ivar skipped: for each key that cannot be used its place and what is wrong, never a value of it.
     """
 
     certificates: tuple[bytes, ...]
     skipped: tuple[str, ...] = ()
+    keys: tuple[VerificationKey, ...] = ()
 
     @classmethod
     def from_json(cls, body: bytes) -> Self:
@@ -41,12 +45,15 @@ class KeySet:
         if not isinstance(keys, list):
             raise ValueError("the answer is not a JSON object with a list of keys (RFC 7517 section 5)")
         found, skipped = usable_certificates({"keys": keys[:MOST_KEYS]}, place="jwks")
+        verifying, unusable = usable_keys({"keys": keys[:MOST_KEYS]})
         readable = dict(_read(found))
         kept = [der for der in found if readable[der] is None]
         mistakes = [*skipped, *(mistake for mistake in readable.values() if mistake is not None)]
         mistakes += _too_many("keys", len(keys), MOST_KEYS)
         mistakes += _too_many("certificates", len(kept), MOST_CERTIFICATES)
-        return cls(tuple(kept[:MOST_CERTIFICATES]), tuple(mistakes))
+        if not found and not skipped:  # no set of certificates, so one of keys
+            mistakes += (f"jwks.{mistake}" for mistake in unusable)
+        return cls(tuple(kept[:MOST_CERTIFICATES]), tuple(mistakes), verifying)
 
 
 def _read(certificates: Sequence[bytes]) -> Iterator[tuple[bytes, str | None]]:

@@ -26,10 +26,11 @@ from mtlsd.errors import Fact
 from mtlsd.fetch.exchange import Fetched
 from mtlsd.fetch.refused import FetchRefused
 from mtlsd.jose import b64
+from mtlsd.jose.verification import VerificationKey
 from mtlsd.jwks_uri.disk import Disk, Report
 from mtlsd.jwks_uri.kept import Kept
 from mtlsd.jwks_uri.key_set import KeySet
-from mtlsd.jwks_uri.live_set import KeySetStatus, LiveSet, changes
+from mtlsd.jwks_uri.live_set import Contents, KeySetStatus, LiveSet, changes, key_changes
 from mtlsd.jwks_uri.timing import EarlySlots, Timing
 
 MAX_BYTES: Final = 131_072
@@ -40,12 +41,17 @@ _PLAN_SECONDS: Final = 1.0
 _CHANGED_SECONDS: Final = 1.0
 _STORED_AGAIN: Final = timedelta(hours=1)
 _MAYBE_PUBLISHED: Final = frozenset(
-    {reasons.PIN_UNKNOWN.code, reasons.SUBJECT_UNKNOWN.code, reasons.CHAIN_UNTRUSTED.code}
+    {
+        reasons.PIN_UNKNOWN.code,
+        reasons.SUBJECT_UNKNOWN.code,
+        reasons.CHAIN_UNTRUSTED.code,
+        reasons.CLIENT_KEY_UNKNOWN.code,
+    }
 )
 
 
 def may_be_published(reason: Fact) -> bool:
-    """Whether a certificate that was refused for this reason might have been published in the meantime.
+    """Whether a certificate or key that was refused for this reason might have been published meanwhile.
 
     :param reason: its code, as an event has it; None where nothing was refused.
     """
@@ -106,6 +112,11 @@ class KeySets:
     def published(self) -> Mapping[str, Sequence[Published]]:
         """The certificates of every set, by its `jwks_uri`."""
         return {own.uri: own.published for own in self._sets.values()}
+
+    @property
+    def keys(self) -> Mapping[str, Sequence[VerificationKey]]:
+        """The keys of every set that verify signatures, by its `jwks_uri`."""
+        return {own.uri: own.keys for own in self._sets.values()}
 
     def status(self) -> tuple[KeySetStatus, ...]:
         """How every set stands."""
@@ -219,7 +230,7 @@ class KeySets:
 
     async def _refresh(self, own: LiveSet) -> None:
         own.tried, own.tried_at, own.early = self.clock.seconds(), self.now(), False
-        before, skipped, failed = own.published, own.skipped, own.error is not None
+        before, skipped, failed = (own.published, own.keys), own.skipped, own.error is not None
         self._running += 1
         try:
             wait = await self._fetch(own)
@@ -278,13 +289,13 @@ class KeySets:
 
     # -- telling ------------------------------------------------------------------------------------------
 
-    def _tell(self, own: LiveSet, before: Sequence[Published], skipped: Sequence[str], failed: bool) -> None:
+    def _tell(self, own: LiveSet, before: Contents, skipped: Sequence[str], failed: bool) -> None:
         if own.error is not None and not failed:
             self.report("source.failed", {**own.facts(), "error": own.error})
         elif own.error is None and failed:
             self.report("source.recovered", own.facts())
         self._tell_skipped(own, skipped)
-        changed = changes(before, own.published)
+        changed = {**changes(before[0], own.published), **key_changes(before[1], own.keys)}
         if changed:
             self.report("jwks_uri.updated", {**own.facts(), **changed})
             self._announce()

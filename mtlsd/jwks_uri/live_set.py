@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import attrs
@@ -14,9 +14,13 @@ from mtlsd.errors import Fact
 from mtlsd.fetch.exchange import Fetched
 from mtlsd.fetch.freshness import Validators, fresh_for
 from mtlsd.jose import b64
+from mtlsd.jose.jwk import thumbprint
+from mtlsd.jose.verification import VerificationKey
 from mtlsd.jwks_uri.kept import Kept
 from mtlsd.jwks_uri.key_set import KeySet
 from mtlsd.jwks_uri.timing import Timing
+
+Contents = tuple[tuple[Published, ...], tuple[VerificationKey, ...]]
 
 
 @attrs.frozen
@@ -45,6 +49,7 @@ class LiveSet:
     :ivar clients: who registered it.
     :ivar kept: the last good answer; None once it is too old to serve.
     :ivar published: its certificates.
+    :ivar keys: its keys that verify signatures, those of the certificates among them.
     :ivar failures: fetches in a row that brought nothing; `error` says why.
     :ivar due: when it is fetched next, in the clock's seconds.
     :ivar tried: when it was fetched last, in the clock's seconds.
@@ -57,6 +62,7 @@ class LiveSet:
     due: float
     kept: Kept | None = None
     published: tuple[Published, ...] = ()
+    keys: tuple[VerificationKey, ...] = ()
     skipped: tuple[str, ...] = ()
     failures: int = 0
     error: str | None = None
@@ -73,6 +79,7 @@ class LiveSet:
     def load(self, kept: Kept, key_set: KeySet) -> None:
         """Begin with what was kept."""
         self.kept, self.published, self.skipped = kept, kept.published(key_set), key_set.skipped
+        self.keys = key_set.keys
 
     def take(
         self, fetched: Fetched, key_set: KeySet | None, now: datetime, timing: Timing
@@ -94,7 +101,7 @@ class LiveSet:
             return self.kept, fresh
         known = {published.der: published.since for published in self.published}
         self.published = tuple(Published(der, known.get(der, now)) for der in key_set.certificates)
-        self.skipped = key_set.skipped
+        self.keys, self.skipped = key_set.keys, key_set.skipped
         since = {hashlib.sha256(own.der).digest(): own.since for own in self.published}
         validators = Validators.from_headers(fetched.headers)
         self.kept = Kept(self.uri, fetched.body, validators, now, now + fresh, since)
@@ -103,7 +110,7 @@ class LiveSet:
     def end_if_old(self, now: datetime, keep: timedelta) -> None:
         """Let go of a copy that nobody has confirmed for too long."""
         if self.kept is not None and now - self.kept.good_at >= keep:
-            self.kept, self.published, self.skipped = None, (), ()
+            self.kept, self.published, self.keys, self.skipped = None, (), (), ()
 
     def status(self, now: datetime, seconds: float) -> KeySetStatus:
         """:param seconds: the clock's, at the same time as `now`."""
@@ -129,6 +136,14 @@ def changes(before: Iterable[Published], after: Iterable[Published]) -> Mapping[
     added = thumbprints(new[der] for der in new.keys() - old.keys())
     removed = thumbprints(old[der] for der in old.keys() - new.keys())
     return {"added": added, "removed": removed} if added or removed else {}
+
+
+def key_changes(before: Sequence[VerificationKey], after: Sequence[VerificationKey]) -> Mapping[str, Fact]:
+    """Which keys came and went, by their thumbprints (RFC 7638); empty where nothing of them changed."""
+    if before == after:
+        return {}
+    old, new = ({thumbprint(dict(key.members)) for key in keys} for keys in (before, after))
+    return {"keys_added": sorted(new - old), "keys_removed": sorted(old - new)}
 
 
 def thumbprints(published: Iterable[Published]) -> tuple[str, ...]:

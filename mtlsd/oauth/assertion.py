@@ -118,7 +118,8 @@ def prove(assertion: ClientAssertion, client: Client | None) -> Client:
 
     An unknown client costs as much as a known one: a key is tried in any case.
 
-    :raises Refusal: `client.unknown`, `client.method` or `client.assertion`, alike to the caller.
+    :raises Refusal: `client.unknown`, `client.method`, `client.key_unknown` or `client.assertion`: alike to
+        the caller.
     """
     key = _key_for(client, assertion)
     good = (key or _decoy(assertion.alg)).verifies(
@@ -130,7 +131,7 @@ def prove(assertion: ClientAssertion, client: Client | None) -> Client:
         expected = client.token_endpoint_auth_method
         raise Refusal(reasons.CLIENT_METHOD, {"expected": expected, "seen": PRIVATE_KEY_JWT})
     if key is None:
-        _refuse("no key of the client, or more than one, is meant", alg=assertion.alg, kid=_kid(assertion))
+        raise Refusal(reasons.CLIENT_KEY_UNKNOWN, {"alg": assertion.alg, "kid": _kid(assertion)})
     if not good:
         _refuse("its signature is wrong", alg=assertion.alg, kid=_kid(assertion))
     return client

@@ -59,7 +59,7 @@ class Prepared:
             refuse_in=listener.refuse_in,
             anchors=tuple(anchor.der for group in listener.groups for anchor in group.anchors),
             strict=listener.x509_strict,
-            pinned=judge.snapshot.clients.has_pins,
+            pinned=judge.snapshot.clients.may_offer_any,
         )
         return cls(listener, build_context(tls, now), judge, routes)
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from mtlsd.clients.client import Client
 from mtlsd.clients.fetched import Published, Taken, jwks_uris, with_published
 from mtlsd.clients.index import ClientIndex, Registration
+from mtlsd.clients.keys import usable_keys
+from mtlsd.jose.jwk import jwk_of_certificate
 from tests.unit.stores.values import NOW, certificate, named, pinned
 
 EARLIER = NOW - timedelta(days=1)
@@ -105,3 +107,27 @@ def test_whatever_is_published_the_index_can_be_built(claims: list[tuple[str, st
     merged = with_published(registrations, sets)
     index = ClientIndex.build(merged.registrations)
     assert index.registrations["d"].client == pinned("d", "three")
+
+
+def test_published_keys_are_those_of_clients_with_assertions() -> None:
+    """What certificates the set has says nothing of such a client, and takes none from anybody."""
+    uri = "https://signing.example/jwks"
+    signing = publishing("signing", uri, token_endpoint_auth_method="private_key_jwt")
+    other = publishing("other", uri)
+    one = certificate("one")
+    keys, _ = usable_keys({"keys": [jwk_of_certificate(one)]})
+    merged = with_published([signing, other], {uri: [Published(one, NOW)]}, {uri: keys})
+    assert [own.client.keys for own in merged.registrations] == [keys, ()]
+    assert [own.client.pins for own in merged.registrations] == [(), (one,)]
+    assert merged.taken == ()
+    assert merged.registrations[0].client.to_metadata() == signing.client.to_metadata()
+    assert with_published([signing], {}).registrations == (signing,)
+
+
+def test_who_may_offer_any_certificate() -> None:
+    """Where tokens are bound to strangers' certificates, clients are not told which CAs we know (P10)."""
+    signing = publishing("signing", token_endpoint_auth_method="private_key_jwt")
+    assert not ClientIndex.build([registered(named("a"))]).may_offer_any
+    assert ClientIndex.build([registered(named("a")), registered(pinned("b", "b"))]).may_offer_any
+    index = ClientIndex.build([registered(named("a")), signing])
+    assert (index.may_offer_any, index.has_pins) == (True, False)

@@ -23,13 +23,24 @@ def read(*keys: object) -> KeySet:
 
 
 def test_certificates_once_each() -> None:
-    assert KeySet.from_json(body("one", "two", "one")) == KeySet((ONE, TWO))
+    found = KeySet.from_json(body("one", "two", "one"))
+    assert (found.certificates, found.skipped) == ((ONE, TWO), ())
 
 
 def test_keys_for_other_purposes_are_passed_over() -> None:
     without = {name: value for name, value in jwk_of_certificate(TWO).items() if name != "x5c"}
-    assert read(without, jwk_of_certificate(ONE)) == KeySet((ONE,))
+    found = read(without, jwk_of_certificate(ONE))
+    assert (found.certificates, found.skipped) == ((ONE,), ())
     assert read() == KeySet(())
+
+
+def test_keys_that_verify_signatures() -> None:
+    """RFC 7523: the same set may serve clients that are known by keys."""
+    without = {name: value for name, value in jwk_of_certificate(TWO).items() if name != "x5c"}
+    found = read({**without, "kid": "a"}, {**without, "use": "enc"}, {"kty": "EC", "crv": "P-384"})
+    assert [key.kid for key in found.keys] == ["a"]
+    [mistake] = found.skipped
+    assert mistake.startswith("jwks.keys[2] ")
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 
 from mtlsd import reasons
 from mtlsd.clients.fetched import Taken
+from mtlsd.jose.jwk import public_members
 from mtlsd.jwks_uri.disk import kept_sets
 from mtlsd.jwks_uri.key_sets import MOST_AT_ONCE, may_be_published
+from tests.unit.jose.keys import private_key
 from tests.unit.jwks_uri.world import URI, World, body
 from tests.unit.stores.values import NOW, certificate
 
@@ -402,3 +406,24 @@ class TestRestart:
         found = kept_sets(kept.cache, [URI, OTHER], NOW)
         assert found == {URI: kept.key_sets.published[URI]}
         assert kept_sets(kept.cache, [URI, OTHER], kept.now() + timedelta(days=1)) == {}
+
+
+def key_set(kind: str) -> bytes:
+    key: Any = private_key(kind)
+    return json.dumps({"keys": [{**public_members(key.public_key()), "kid": kind}]}).encode("ascii")
+
+
+def test_keys_come_and_go(world: World) -> None:
+    """A client with private_key_jwt rotates by itself too."""
+    world.start()
+    [fetch] = world.after(2)
+    fetch.send(key_set("P-256"))
+    assert [key.kid for key in world.key_sets.keys[URI]] == ["P-256"]
+    assert (world.pins(), world.changes) == ([], 1)
+    [told] = world.told("jwks_uri.updated")
+    assert told["keys_removed"] == []
+    [fetch] = world.after(3700)
+    fetch.send(key_set("Ed25519"))
+    assert [key.kid for key in world.key_sets.keys[URI]] == ["Ed25519"]
+    assert world.told("jwks_uri.updated")[-1]["keys_removed"] == told["keys_added"]
+    assert may_be_published(reasons.CLIENT_KEY_UNKNOWN.code)

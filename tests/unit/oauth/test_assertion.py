@@ -39,6 +39,7 @@ from tests.unit.oauth.signing import (
 
 CLIENTS = index([signing("a"), signing("b"), secretive("old")])
 ASSERTION = reasons.CLIENT_ASSERTION
+NO_KEY = reasons.CLIENT_KEY_UNKNOWN
 
 
 def accepts(assertion: str, world: World | None = None) -> str:
@@ -179,7 +180,7 @@ class TestAttacks:
             for alg in ("HS256", "HS512", "RS256", "ES256"):
                 text = raw({"alg": alg, "kid": "RSA-2048"}, claims("a")).rpartition(".")[0]
                 signature = hmac.digest(secret, text.encode(), "sha256")
-                assert refused(f"{text}.{b64.encode_text(signature)}") is ASSERTION
+                assert refused(f"{text}.{b64.encode_text(signature)}") in (ASSERTION, NO_KEY)
 
     def test_a_key_that_it_brings_along(self) -> None:
         """jwk, jku, x5u and x5c in the header say nothing."""
@@ -193,7 +194,10 @@ class TestAttacks:
                 "x5c": ["AAAA"],
             }
             headers = {name: value for name, value in header.items() if value is not None}
-            assert refused(jwt.encode(claims("a"), mine, algorithm="ES256", headers=headers)) is ASSERTION
+            assert refused(jwt.encode(claims("a"), mine, algorithm="ES256", headers=headers)) in (
+                ASSERTION,
+                NO_KEY,
+            )
 
     @pytest.mark.parametrize(
         "header",

@@ -13,7 +13,7 @@ from mtlsd.jose.verification import VerificationKey
 from tests.pki import NOW
 from tests.unit.jose.keys import private_key
 from tests.unit.oauth.signing import AT, KINDS, World, claims, index, jwk, secretive, signed, signing
-from tests.unit.oauth.test_assertion import ASSERTION, CLIENTS, accepts, refused
+from tests.unit.oauth.test_assertion import ASSERTION, CLIENTS, NO_KEY, accepts, refused
 
 
 class TestKeys:
@@ -25,15 +25,15 @@ class TestKeys:
         assert accepts(signed("a", header={"kid": "old"}), World(clients)) == "a"
 
     def test_a_kid_that_nobody_has(self) -> None:
-        assert refused(signed("a", header={"kid": "RSA-2048"})) is ASSERTION
-        assert refused(signed("a", header={"kid": "../../etc/passwd"})) is ASSERTION
+        assert refused(signed("a", header={"kid": "RSA-2048"})) is NO_KEY
+        assert refused(signed("a", header={"kid": "../../etc/passwd"})) is NO_KEY
 
     def test_without_kid_there_must_be_one_key(self) -> None:
         without: Any = private_key("P-256")
         text = jwt.encode(claims("a"), without, algorithm="ES256")
         assert accepts(text, World(index([signing("a", jwk("P-256", kid="x"), jwk("RSA-2048"))]))) == "a"
         two = World(index([signing("a", jwk("P-256"), jwk("P-256", 1))]))
-        assert refused(text, two) is ASSERTION
+        assert refused(text, two) is NO_KEY
 
     def test_a_key_without_kid_takes_any(self) -> None:
         assert accepts(signed("a"), World(index([signing("a", jwk("P-256"))]))) == "a"
@@ -41,9 +41,9 @@ class TestKeys:
     def test_the_registered_algorithm(self) -> None:
         world = World(index([signing("a", jwk("RSA-2048"), token_endpoint_auth_signing_alg="PS256")]))
         assert accepts(signed("a", "PS256"), world) == "a"
-        assert refused(signed("a", "RS256", jti="2"), world) is ASSERTION
+        assert refused(signed("a", "RS256", jti="2"), world) is NO_KEY
         world = World(index([signing("a", jwk("RSA-2048", alg="PS256"))]))
-        assert refused(signed("a", "RS256"), world) is ASSERTION
+        assert refused(signed("a", "RS256"), world) is NO_KEY
 
 
 class TestReplay:
