@@ -25,6 +25,7 @@ Kind = Literal[
     "interaction",
     "registration_token",
     "initial_token",
+    "registration_change",
     "revoked",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -123,7 +124,9 @@ class Bounds:
         ones behind; of these, the oldest are worth nothing to anybody.
     """
 
-    a_client: Mapping[Kind, int] = MappingProxyType({"code": 1000, "request_uri": 1000, "interaction": 1000})
+    a_client: Mapping[Kind, int] = MappingProxyType(
+        {"code": 10_000, "request_uri": 5_000, "interaction": 10_000}
+    )
     a_grant: Mapping[Kind, int] = MappingProxyType({"refresh_token": 100})
 
     def of(self, artifact: Artifact) -> tuple[str, int] | None:

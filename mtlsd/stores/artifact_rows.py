@@ -21,12 +21,20 @@ _GONE_AT_ONCE = (
 
 # An artifact that is there: not expired, and neither its grant nor its client was removed. A row of
 # removed_grant counts as long as it says, whether or not it was swept already.
-_FIND = """
-SELECT id, consumed_at, client_id, grant_id, content, expires_at FROM artifact
-WHERE kind = :kind AND key = :key AND expires_at > :now
+_IS_THERE = """
+expires_at > :now
 AND NOT EXISTS (SELECT 1 FROM removed_grant WHERE grant_id = artifact.grant_id AND until_at > :now)
 AND NOT EXISTS (SELECT 1 FROM removed_client WHERE client_id = artifact.client_id AND up_to_id >= artifact.id)
 """
+_FIND = f"""
+SELECT id, consumed_at, client_id, grant_id, content, expires_at FROM artifact
+WHERE kind = :kind AND key = :key AND {_IS_THERE}
+"""  # noqa: S608  # nothing in it comes from outside
+_OF_KIND = f"""
+SELECT key, consumed_at, client_id, grant_id, content, expires_at FROM artifact
+WHERE kind = :kind AND {_IS_THERE}
+ORDER BY key
+"""  # noqa: S608  # nothing in it comes from outside
 _MAY_NOT_BE_KEPT = """
 SELECT EXISTS (SELECT 1 FROM removed_grant WHERE grant_id = :grant_id AND until_at > :now)
 OR EXISTS (SELECT 1 FROM client WHERE client_id = :client_id AND disabled = 1)
@@ -96,6 +104,12 @@ def find(connection: sqlite3.Connection, kind: Kind, key: bytes, now: int) -> Fo
     """The one that is there, consumed or not."""
     row = connection.execute(_FIND, {"kind": kind, "key": key, "now": now}).fetchone()
     return None if row is None else _found(kind, key, *row[1:])
+
+
+def of_kind(connection: sqlite3.Connection, kind: Kind, now: int) -> tuple[Found, ...]:
+    """All that are there, consumed or not."""
+    found = connection.execute(_OF_KIND, {"kind": kind, "now": now}).fetchall()
+    return tuple(_found(kind, *row) for row in found)
 
 
 def consume(

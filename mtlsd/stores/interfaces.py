@@ -161,6 +161,9 @@ class ArtifactStore(Interface):
     def claim(kind: Kind, key: bytes, expires_at: datetime, now: datetime) -> Deferred[bool]:
         """True for the first only."""
 
+    def of_kind(kind: Kind, now: datetime) -> Deferred[tuple[Found, ...]]:
+        """All of a kind that `find` would find. For kinds of which there are few, or as many as clients."""
+
     def remove(kind: Kind, key: bytes) -> Deferred[None]:
         """Forget one, if there is one."""
 

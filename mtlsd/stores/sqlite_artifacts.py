@@ -49,6 +49,11 @@ class SQLiteArtifacts:
         at, row = to_microseconds(now), self._row(Artifact(kind, key, None, None, {}, expires_at))
         return self._database.write(lambda connection: rows.claim(connection, row, at))
 
+    def of_kind(self, kind: Kind, now: datetime) -> Deferred[tuple[Found, ...]]:
+        """As :class:`ArtifactStore`."""
+        at = to_microseconds(now)
+        return self._database.read(lambda connection: rows.of_kind(connection, kind, at))
+
     def remove(self, kind: Kind, key: bytes) -> Deferred[None]:
         """As :class:`ArtifactStore`."""
         return self._database.write(lambda connection: rows.remove(connection, kind, key))

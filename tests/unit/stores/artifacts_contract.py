@@ -306,3 +306,19 @@ class ArtifactStoreContract(TestCase):
         self.consume()
         self.sweep()
         self.assertIsNotNone(self.find())
+
+    def test_of_kind(self) -> None:
+        """What there is of a kind, used or not; not what expired, was removed, or went with its client."""
+        self.save(
+            artifact("1"), artifact("2"), artifact("3", lives=SECOND), artifact("4"), artifact("5", "session")
+        )
+        self.save(artifact("6", client_id="b"), artifact("7", grant_id="g"))
+        self.consume("2")
+        result_of(self.artifacts.remove("code", key("4")))
+        result_of(self.artifacts.remove_client("b", NOW))
+        result_of(self.artifacts.remove_grant("g", NOW))
+        found = result_of(self.open_artifacts().of_kind("code", NOW + SECOND))
+        assert {own.artifact.key: own.consumed_at is not None for own in found} == {
+            key("1"): False,
+            key("2"): True,
+        }

@@ -58,6 +58,13 @@ class MemoryArtifacts:
 
         return self._do(claim)
 
+    def of_kind(self, kind: Kind, now: datetime) -> Deferred[tuple[Found, ...]]:
+        def of_kind() -> tuple[Found, ...]:
+            found = (self._find(*place, now) for place in sorted(self.rows) if place[0] == kind)
+            return tuple(own for own in found if own is not None)
+
+        return self._do(of_kind)
+
     def remove(self, kind: Kind, key: bytes) -> Deferred[None]:
         return self._do(lambda: self._drop(kind, key))
 
