@@ -133,13 +133,19 @@ class Schedule:
         self._sleep(_SHORTEST_SLEEP)
 
     def _sleep(self, at_least: float) -> None:
-        """Until the next source is due, but never long: the wall clock may be set meanwhile."""
-        if self._next is not None and self._next.active():
-            self._next.cancel()
+        """Until the next source is due, but never long: the wall clock may be set meanwhile.
+
+        What was to come sooner stays: sources whose loads end all the time must not hold up the others.
+        """
         now = self.now()
         due = (own.next_try for own in self.book.sources.values() if not own.loading)
         wait = (min(due, default=now + timedelta(seconds=_LONGEST_SLEEP)) - now).total_seconds()
-        self._next = self.clock.callLater(min(max(wait, at_least), _LONGEST_SLEEP), self._tick)
+        wait = min(max(wait, at_least), _LONGEST_SLEEP)
+        if self._next is not None and self._next.active():
+            if self._next.getTime() <= self.clock.seconds() + wait:
+                return
+            self._next.cancel()
+        self._next = self.clock.callLater(wait, self._tick)
 
     def _has_jumped(self, now: datetime) -> bool:
         """Whether the wall clock was set, or the machine has slept, since the last tick."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from mtlsd.pki.crl_issuer import check_currency
 from mtlsd.pki.dn import DistinguishedName
 from mtlsd.revocation.crl_pace import Pace
 from tests.pki import NOW
-from tests.pki.crls import entry
+from tests.pki.crls import entry, path_of
 from tests.unit.revocation.crls import DAY, SERIAL, URL, World
 
 PACE = Pace()
@@ -84,6 +85,24 @@ def test_a_clock_that_is_wrong_for_a_moment(world: World) -> None:
     assert next_try is not None
     assert abs(next_try - world.wall) <= PACE.longest
     assert world.server.urls()
+
+
+def test_sources_that_fail_all_the_time_hold_up_no_other(world: World) -> None:
+    """Somebody waits for such a one twice in each second, and asks for it anew."""
+    world.pace = attrs.evolve(PACE, again=timedelta(0))
+    world.policy["crl_from_certificate"] = True
+    world.serve(next_update=NOW + 600 * timedelta(seconds=1))
+    world.start()
+    other = world.ca("Other", world.root)
+    place = x509.UniformResourceIdentifier("http://gone.example/other.crl")
+    points = x509.CRLDistributionPoints([x509.DistributionPoint([place], None, None, None)])
+    failing = path_of(world.leaf(other, more=[(points, False)]).leaf, other.der, world.root.der)
+    for _ in range(2 * 600):
+        world.ensure(failing)
+        world.go(0.5)
+    asked = world.server.urls()
+    assert asked.count(str(place.value)) > 600
+    assert asked.count(URL) >= 2
 
 
 def test_a_clock_that_was_wrong_at_the_start_and_is_set_right(world: World) -> None:
