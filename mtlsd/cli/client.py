@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mtlsd.cli.client_metadata import make_secret, metadata_in
 from mtlsd.cli.common import (
     add_config,
     add_json,
@@ -71,7 +72,7 @@ def _register_add(actions: Any) -> None:
         help="register a client in the store",
         description="With --certificate, its name and the trust anchor group that vouches for it are"
         " registered, or the certificate itself where it is self-signed. Otherwise give a name and a group,"
-        " or --jwks-uri.",
+        " or --jwks-uri. All other metadata, such as redirect_uris, is read from --metadata.",
     )
     add_config(add)
     add_json(add)
@@ -102,6 +103,12 @@ def _register_add(actions: Any) -> None:
         "--resource", action="append", default=[], metavar="URI", help="a resource it may ask for"
     )
     add.add_argument("--name", metavar="TEXT", help="client_name, for people")
+    add.add_argument(
+        "--metadata", type=Path, metavar="FILE.json", help="other client metadata (RFC 7591): a JSON object"
+    )
+    add.add_argument(
+        "--new-secret", action="store_true", help="make a client secret, and show it once; its hash is kept"
+    )
     add.add_argument("--replace", action="store_true", help="replace the registration that the store has")
     add.set_defaults(do=_add)
 
@@ -109,6 +116,9 @@ def _register_add(actions: Any) -> None:
 def _add(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
     metadata, pins = _metadata(arguments, config)
+    secret = None
+    if arguments.new_secret:
+        secret, metadata["client_secret_hash"] = make_secret()
     client = Client.from_metadata(metadata, place="command line", certificates=pins)
     if mistakes := not_served(client, "command line"):
         raise ConfigError(mistakes)
@@ -120,16 +130,23 @@ def _add(arguments: argparse.Namespace) -> int:
         else:
             result_of(store.add_client(client, utc_now()))
     if arguments.json:
-        print_json(client.to_metadata())
+        print_json(
+            client.to_metadata() if secret is None else {**client.to_metadata(), "client_secret": secret}
+        )
     else:
         print(f"registered {client.client_id}: {identity_of(client)}")
+        if secret is not None:
+            print(f"client_secret: {secret}")
         print("A running daemon knows it within two seconds.")
     return OK
 
 
 def _metadata(arguments: argparse.Namespace, config: Config) -> tuple[dict[str, Any], list[bytes]]:
     """The client metadata that the options ask for, and the certificates to pin."""
-    metadata: dict[str, Any] = {"client_id": arguments.client_id, "resources": arguments.resource}
+    metadata = metadata_in(arguments.metadata, arguments.client_id)
+    metadata["client_id"] = arguments.client_id
+    if arguments.resource:
+        metadata["resources"] = arguments.resource
     if arguments.scope:
         metadata["scope"] = arguments.scope
     if arguments.name:
@@ -147,6 +164,8 @@ def _metadata(arguments: argparse.Namespace, config: Config) -> tuple[dict[str, 
     ways = [bool(given), bool(arguments.certificate), arguments.jwks_uri is not None]
     if sum(ways) > 1:
         raise UsageError("give one of --certificate, --jwks-uri and a name, not several")
+    if "token_endpoint_auth_method" in metadata and not any(ways):
+        return metadata, []
     if not any(ways):
         options = ", --".join(_SUBJECTS).replace("_", "-")
         raise UsageError(f"give --certificate, --jwks-uri, or one of --{options}")
@@ -155,7 +174,8 @@ def _metadata(arguments: argparse.Namespace, config: Config) -> tuple[dict[str, 
         metadata["jwks_uri"] = arguments.jwks_uri
     is_pinned = found.pins or arguments.jwks_uri is not None
     metadata["token_endpoint_auth_method"] = SELF_SIGNED if is_pinned else PKI
-    metadata["trust_anchors"] = arguments.trust_anchors or found.groups
+    if groups := arguments.trust_anchors or found.groups:
+        metadata["trust_anchors"] = groups
     return metadata, found.pins
 
 

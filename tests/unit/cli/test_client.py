@@ -12,6 +12,8 @@ from cryptography import x509
 from mtlsd.cache.files import CacheDirectory
 from mtlsd.cli.common import opened_store, result_of
 from mtlsd.cli.exits import CONFIGURATION, OK, USAGE
+from mtlsd.clients.methods import METHODS
+from mtlsd.clients.secret import SecretHash
 from mtlsd.clients.sightings import Sighting
 from mtlsd.config.load import load
 from mtlsd.fetch.freshness import Validators
@@ -230,3 +232,40 @@ def test_nobody(mtlsd: Mtlsd, action: str) -> None:
     ran = mtlsd("client", action, "nobody")
     assert ran.code in (USAGE, CONFIGURATION)
     assert "nobody" in ran.err
+
+
+def test_add_with_metadata_of_a_file(directory: Path, mtlsd: Mtlsd) -> None:
+    """What no option says is read from a file; options go first."""
+    certificate = write(directory, "own", REAL.self_signed("own"))
+    file = directory / "client.json"
+    file.write_text(json.dumps({"client_id": "own", "client_name": "From the file", "scope": "read"}))
+    add = ("client", "add", "--client-id", "own", "--certificate", certificate, "--metadata", file)
+    ran = mtlsd(*add, "--scope", "write", "--json")
+    assert (ran.code, ran.json["client_name"], ran.json["scope"]) == (OK, "From the file", "write")
+    file.write_text('{"client_id": "another"}')
+    assert mtlsd(*add).code == USAGE
+    file.write_text("[]")
+    assert mtlsd(*add).code == USAGE
+    file.write_text('{"colour": "blue"}')
+    assert mtlsd(*add).code == CONFIGURATION
+
+
+def test_a_new_secret_is_shown_once(directory: Path, mtlsd: Mtlsd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept is its hash alone."""
+    monkeypatch.setattr("mtlsd.clients.served.SERVED_METHODS", METHODS)
+    file = directory / "client.json"
+    method = {"token_endpoint_auth_method": "client_secret_basic", "allow_client_secret": True}
+    file.write_text(json.dumps(method))
+    add = ("client", "add", "--client-id", "old", "--metadata", file)
+    ran = mtlsd(*add, "--new-secret", "--json")
+    assert ran.code == OK
+    secret = ran.json["client_secret"]
+    shown = mtlsd("client", "show", "old", "--json").json
+    assert "client_secret" not in shown
+    assert SecretHash.from_string(shown["client_secret_hash"]).matches(secret)
+    assert "a secret" in mtlsd("client", "list").out
+    again = mtlsd(*add, "--new-secret", "--replace")
+    assert "client_secret: " in again.out
+    assert secret not in again.out
+    monkeypatch.undo()
+    assert mtlsd(*add, "--new-secret", "--replace").code == CONFIGURATION
