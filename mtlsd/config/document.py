@@ -117,6 +117,17 @@ class FetchTable:
 
 
 @attrs.frozen
+class UsersTable:
+    """`[users]`"""
+
+    file: str = "users"
+    checker: str | None = None
+    session_minutes: Annotated[int, Between(1, 43_200)] = 720
+    idle_minutes: Annotated[int, Between(1, 43_200)] = 60
+    templates: str | None = None
+
+
+@attrs.frozen
 class TopTable:
     """The keys above the first table."""
 
@@ -136,5 +147,5 @@ ARRAYS: Mapping[str, type[Any]] = MappingProxyType(
     {"listener": ListenerTable, "trust_anchors": TrustAnchorsTable, "client": CertificateKeys}
 )
 TABLES: Mapping[str, type[Any]] = MappingProxyType(
-    {"tokens": TokensTable, "store": StoreTable, "audit": AuditTable, "fetch": FetchTable}
+    {"tokens": TokensTable, "store": StoreTable, "audit": AuditTable, "fetch": FetchTable, "users": UsersTable}
 )

@@ -30,6 +30,7 @@ from mtlsd.config.registrations import load_registration
 from mtlsd.config.revocation import Sources, check_revocation, with_revocation
 from mtlsd.config.text import check_names, shown
 from mtlsd.config.urls import check_url
+from mtlsd.config.users import check_users, load_users
 from mtlsd.errors import ConfigError
 from mtlsd.pki.path import AnchorGroup
 from mtlsd.pki.printable import printable
@@ -81,6 +82,8 @@ class _Loader:
         self._check_conflicts(clients, groups)
         self._check_together(issuer, listeners, groups, clients)
         outputs = self._outputs(issuer)
+        users = load_users(self.document.users, self.path.parent, self.notes.at("users"))
+        check_users(users, [listener for listener, _ in listeners], self.notes.at("users"))
         if self.document.top is None:
             return None
         return Config(
@@ -94,6 +97,7 @@ class _Loader:
             store=outputs.store,
             audit=outputs.audit,
             fetch=fetch,
+            users=users,
         )
 
     def _issuer(self) -> str:

@@ -6,6 +6,7 @@ gives one consistent whole or changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -123,6 +124,24 @@ class Fetch:
 
 
 @attrs.frozen
+class Users:
+    """Users: who checks their passwords, and what they see.
+
+    :ivar file: the users file.
+    :ivar checker: the name of a checker of `twisted.cred`; None for the users file.
+    :ivar session_minutes: how long users stay logged in.
+    :ivar idle_minutes: how long they do while they do nothing.
+    :ivar templates: those that take the place of our own, by the name of the file.
+    """
+
+    file: Path
+    checker: str | None
+    session_minutes: int
+    idle_minutes: int
+    templates: Mapping[str, str]
+
+
+@attrs.frozen
 class Config:
     """The whole configuration.
 
@@ -140,8 +159,14 @@ class Config:
     store: Path
     audit: Path | None
     fetch: Fetch
+    users: Users
     drain_seconds: int
     registrations: tuple[Registration, ...]
+
+    @property
+    def asks_users(self) -> bool:
+        """Whether there is an authorization endpoint."""
+        return any("authorization" in listener.serves for listener in self.listeners)
 
 
 @attrs.frozen

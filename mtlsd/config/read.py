@@ -20,6 +20,7 @@ from mtlsd.config.document import (
     TokensTable,
     TopTable,
     TrustAnchorsTable,
+    UsersTable,
 )
 from mtlsd.config.notes import Notes
 from mtlsd.config.structure import structure, unknown_key
@@ -65,6 +66,7 @@ class Document:
     store: StoreTable
     audit: AuditTable
     fetch: FetchTable
+    users: UsersTable
     listeners: tuple[Entry[ListenerTable], ...]
     trust_anchors: tuple[Entry[TrustAnchorsTable], ...]
     clients: tuple[ClientEntry, ...]
@@ -85,6 +87,7 @@ def read_document(path: Path, notes: Notes) -> Document | None:
         store=_table(raw, "store", StoreTable, notes),
         audit=_table(raw, "audit", AuditTable, notes),
         fetch=_table(raw, "fetch", FetchTable, notes),
+        users=_table(raw, "users", UsersTable, notes),
         listeners=tuple(_array(raw, "listener", ListenerTable, notes)),
         trust_anchors=tuple(_array(raw, "trust_anchors", TrustAnchorsTable, notes)),
         clients=tuple(clients),

@@ -50,8 +50,7 @@ class UsersFile:
         """
         stamp = _stamp(path)  # first: a change in between is seen the next time
         table = UserTable() if stamp is None else UserTable.read(path)
-        nobody = PasswordHash.from_password(random_bytes(16).hex(), random_bytes)
-        return cls(path, in_thread, nobody, table, stamp)
+        return cls(path, in_thread, PasswordHash.of_nobody(random_bytes), table, stamp)
 
     @property
     def table(self) -> UserTable:

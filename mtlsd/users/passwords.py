@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from mtlsd.clients.secret import SecretHash
+from mtlsd.jose import b64
 
 # RFC 9106 section 4, the second recommended option: 64 MiB, and some 150 ms of one core
 _ITERATIONS: Final = 3
@@ -50,6 +51,12 @@ class PasswordHash:
         return cls(argon2id.derive_phc_encoded(_octets(password)))
 
     @classmethod
+    def of_nobody(cls, random_bytes: Callable[[int], bytes]) -> Self:
+        """A hash that no password has, as dear to check as those that :meth:`from_password` makes."""
+        salt, digest = (_unpadded(random_bytes(length)) for length in (_SALT_BYTES, _LENGTH))
+        return cls(f"$argon2id$v=19$m={_MEMORY_KIB},t={_ITERATIONS},p={_LANES}${salt}${digest}")
+
+    @classmethod
     def from_string(cls, text: str) -> Self:
         """:raises ValueError: it is neither an argon2id nor an scrypt hash, or a cost is out of bounds."""
         if text.startswith("$scrypt$"):
@@ -68,6 +75,10 @@ class PasswordHash:
         except InvalidKey:
             return False
         return True
+
+
+def _unpadded(octets: bytes) -> str:
+    return b64.encode_standard(octets).rstrip("=")
 
 
 def _octets(password: str) -> bytes:

@@ -16,6 +16,7 @@ from mtlsd.oauth.token_endpoint import TokenEndpoint
 from mtlsd.oauth.token_revocation import RevocationEndpoint
 from mtlsd.pki.revocation_check import Failures, Question
 from mtlsd.verdicts import Judge
+from mtlsd.web.talking import Talking
 
 Resolve = Callable[[Sequence[Question]], Deferred[Failures]]
 """Has questions about revocation answered, within a deadline; fires with why some got no answer."""
@@ -35,6 +36,7 @@ class Serving:
     :ivar resolve: has answered what the judge leaves open.
     :ivar introspection: what is said of tokens to resource servers.
     :ivar token_revocation: what ends tokens.
+    :ivar talking: with users, where there is an authorization endpoint.
     """
 
     judge: Judge
@@ -44,6 +46,7 @@ class Serving:
     resolve: Resolve
     introspection: IntrospectionEndpoint
     token_revocation: RevocationEndpoint
+    talking: Talking | None = None
 
     @property
     def bound(self) -> BoundCertificates:

@@ -23,6 +23,12 @@ def test_argon2id() -> None:
     assert hashed.text not in repr(hashed)
 
 
+def test_nobodys_hash_costs_as_much() -> None:
+    nobody = PasswordHash.from_string(PasswordHash.of_nobody(os.urandom).text)
+    assert nobody.text.split("$")[:4] == PasswordHash.from_password("x", os.urandom).text.split("$")[:4]
+    assert not nobody.matches("")
+
+
 def test_scrypt_is_read() -> None:
     hashed = PasswordHash.from_string(SecretHash.from_secret("correct horse", os.urandom).to_string())
     assert (hashed.matches("correct horse"), hashed.matches("")) == (True, False)

@@ -1,0 +1,95 @@
+"""Users and the pages for them, from one configuration after the other."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+from twisted.cred.checkers import ICredentialsChecker
+
+from mtlsd.config.model import Config
+from mtlsd.errors import ConfigError, Mistake
+from mtlsd.oauth.authorization import AuthorizationEndpoint
+from mtlsd.oauth.conversation import Conversation
+from mtlsd.oauth.interactions import Interactions
+from mtlsd.oauth.sessions import Sessions
+from mtlsd.pages.pages import Pages
+from mtlsd.users.file import UsersFile
+from mtlsd.users.guesses import Guesses
+from mtlsd.users.login import Login, takes_passwords
+from mtlsd.users.named import named_checker
+from mtlsd.users.threads import HashingThreads
+from mtlsd.web.talking import Talking
+
+Checker = ICredentialsChecker
+
+
+@attrs.define(eq=False)
+class People:
+    """What is known of users as long as the process runs: above all, who guesses passwords.
+
+    :ivar checker: the embedder's; None where the configuration says who it is.
+    """
+
+    _reactor: Any
+    checker: Checker | None = None
+    _guesses: Guesses = attrs.field(factory=Guesses, init=False)
+    _threads: HashingThreads | None = attrs.field(default=None, init=False)
+    _made: tuple[tuple[Path, str | None], Login] | None = attrs.field(default=None, init=False)
+
+    def talking(self, config: Config, endpoint: AuthorizationEndpoint) -> Talking | None:
+        """What the authorization endpoint talks by; None where there is none.
+
+        :param endpoint: what reads requests and issues codes.
+        :raises ConfigError: the checker or the users file cannot be used.
+        """
+        if not config.asks_users:
+            return None
+        login = self._login(config)
+        own, artifacts, random_secret = config.users, endpoint.artifacts, endpoint.random_secret
+        sessions = Sessions(
+            artifacts=artifacts,
+            absolute=timedelta(minutes=own.session_minutes),
+            idle=timedelta(minutes=own.idle_minutes),
+            random_secret=random_secret,
+            standing_of=login.standing_of,
+        )
+        registered = (one.client for one in endpoint.clients.registrations.values())
+        return Talking(
+            conversation=Conversation(endpoint, sessions, Interactions(artifacts, random_secret), login),
+            pages=Pages.from_templates(urlsplit(config.issuer).netloc, own.templates),
+            names={client.client_id: client.client_name for client in registered if client.client_name},
+        )
+
+    def stop(self) -> None:
+        if self._threads is not None:
+            self._threads.stop()
+            self._threads = None
+
+    def _login(self, config: Config) -> Login:
+        """The same one as long as the configuration says the same."""
+        named = config.users.file, config.users.checker
+        if self._made is None or self._made[0] != named:
+            self._made = named, Login(self._checker(config), self._guesses, self._reactor.seconds)
+        return self._made[1]
+
+    def _checker(self, config: Config) -> Checker:
+        name = config.users.checker
+        if self.checker is not None:
+            if not takes_passwords(self.checker):
+                raise TypeError("users: no checker of twisted.cred that takes user names with passwords")
+            return self.checker
+        if name is None:
+            if self._threads is None:
+                self._threads = HashingThreads(self._reactor)
+            return UsersFile.open(config.users.file, self._threads.run, os.urandom)
+        try:
+            return named_checker(name)
+        except ValueError as error:
+            remedy = 'Name one: "your_package.module.checker", or a plugin, as twistd --auth takes it.'
+            place = f"{config.path.name}: users.checker"
+            raise ConfigError((Mistake(place, f"{name!r}: {error}", remedy),)) from error
