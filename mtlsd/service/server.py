@@ -32,7 +32,6 @@ from mtlsd.service import assembly
 from mtlsd.service.background import Background, Report
 from mtlsd.service.listening import Listening, Prepared, kept_open
 from mtlsd.service.measured import samples
-from mtlsd.service.people import Checker, People
 from mtlsd.service.sightings import SightingLog
 from mtlsd.service.status import StatusWriter
 from mtlsd.service.sweeping import SweepLoop
@@ -80,7 +79,6 @@ class Server:
     _current: Current
     _seen: _Seen
     _background: Background
-    _people: People
     _keys_have_changed: bool = attrs.field(default=False, init=False)
     _watch: LoopingCall = attrs.field(init=False)
     _changing: DeferredLock = attrs.field(factory=DeferredLock, init=False)
@@ -105,14 +103,11 @@ class Server:
         return SightingLog(lambda: self._store)
 
     @classmethod
-    async def start(
-        cls, config: Config, reactor: Any, write_audit: Sink, users: Checker | None = None
-    ) -> Self:
+    async def start(cls, config: Config, reactor: Any, write_audit: Sink) -> Self:
         """Open the store, the keyring and every listener.
 
         :param reactor: the reactor to run in.
         :param write_audit: takes each line of the audit log.
-        :param users: checks users' passwords, in place of what the configuration names.
         :raises ConfigError: when the store's clients contradict the configuration, or keys cannot be used.
         :raises StoreError: when the store cannot be opened.
         :raises OSError: when a listener's endpoint cannot be opened.
@@ -122,9 +117,8 @@ class Server:
         store = await _opened(config.store, reactor)
         opened: dict[str, Listening] = {}
         built: _Built | None = None
-        people = People(reactor, users)
         try:
-            built = await _Built.make(config, store, reactor, audit.event, people)
+            built = await _Built.make(config, store, reactor, audit.event)
             current = Current(built.serving, audit.event, utc_now, assembly.random_id)
             current.metrics = metrics.exposition
             for prepared in _prepared(config, current):
@@ -133,10 +127,9 @@ class Server:
             await _closed(opened.values(), 0, reactor)
             if built is not None:
                 await built.background.leave()
-            people.stop()
             await store.close()
             raise
-        server = cls(config, opened, reactor, store, audit, current, built.seen, built.background, people)
+        server = cls(config, opened, reactor, store, audit, current, built.seen, built.background)
         metrics.sources = lambda: samples(rows_of(server._background.status()), utc_now())
         server._begin()
         return server
@@ -203,7 +196,6 @@ class Server:
             self._status.stop()
             self._sweeping.stop()
             await self._background.leave()
-            self._people.stop()
             await self._store.close()
         finally:
             self._changing.release()
@@ -251,8 +243,8 @@ class Server:
         built: _Built | None = None
         keys_have_changed, self._keys_have_changed = self._keys_have_changed, False
         try:
-            report, people, bound = self._audit.event, self._people, self._current.serving.bound
-            built = await _Built.make(config, store, self._reactor, report, people, self._background, bound)
+            report, bound = self._audit.event, self._current.serving.bound
+            built = await _Built.make(config, store, self._reactor, report, self._background, bound)
             prepared = _prepared(config, self._current, built.serving)
             kept = kept_open(self.listening, prepared)
             for one in prepared:
@@ -321,7 +313,6 @@ class _Built:
         store: Store,
         reactor: Any,
         report: Report,
-        people: People,
         before: Background | None = None,
         bound: BoundCertificates | None = None,
     ) -> Self:
@@ -346,8 +337,7 @@ class _Built:
             await background.leave(before)
             raise
         artifacts, resolve = RefusingArtifacts(store.artifacts), background.knowledge.resolve
-        served = assembly.serving(config, snapshot, keyring, now, resolve, artifacts, bound)
-        serving = attrs.evolve(served, talking=people.talking(config, served.authorization))
+        serving = assembly.serving(config, snapshot, keyring, now, resolve, artifacts, bound)
         ends = [retiring.until_at for retiring in keyring.retiring]
         return cls(serving, _Seen(generation, stamp, min(ends, default=None)), background)
 
