@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 import attrs
 
 from mtlsd.clients.mistakes import Mistakes
+from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.dn import DistinguishedName
 from mtlsd.pki.san import SubjectAltName
 
@@ -57,6 +58,15 @@ class Subject:
     def key(self) -> Hashable:
         """Equal for two subjects of one member exactly when the names match (R7, R34)."""
         return self.name.key
+
+    def is_in(self, certificate: Certificate) -> bool:
+        """Whether the certificate has this name, as a name of this kind."""
+        if self.key is None:
+            return False
+        if self.member == "tls_client_auth_subject_dn":
+            return certificate.subject.key == self.key
+        kind = _SAN_KINDS[self.member]
+        return any(name.kind == kind and name.key == self.key for name in certificate.subject_alt_names)
 
 
 def subject_of(metadata: Mapping[str, Any], mistakes: Mistakes) -> Subject | None:

@@ -26,6 +26,7 @@ from mtlsd.judge.values import (
     Trace,
     Vouching,
 )
+from mtlsd.judge.vouching import Asked, Vouched, vouched, vouched_at
 
 
 def judge(presented: PresentedCertificate, snapshot: Snapshot, now: datetime) -> Judgement:
@@ -41,6 +42,7 @@ def judge(presented: PresentedCertificate, snapshot: Snapshot, now: datetime) ->
 
 
 __all__ = [
+    "Asked",
     "Check",
     "Identity",
     "Judgement",
@@ -54,10 +56,13 @@ __all__ = [
     "Source",
     "Standing",
     "Trace",
+    "Vouched",
     "Vouching",
     "judge",
     "match_client",
     "seen_names",
     "settle",
     "stand",
+    "vouched",
+    "vouched_at",
 ]

@@ -31,6 +31,21 @@ def stand(presented: PresentedCertificate, snapshot: Snapshot, now: datetime) ->
         return case.refused(refusal)
 
 
+def stand_for_anybody(
+    presented: PresentedCertificate, snapshot: Snapshot, now: datetime
+) -> Standing | Refused:
+    """Say which groups vouch for the certificate, were it not revoked, whoever its names belong to.
+
+    In the place of clients stand the names of the groups: it identifies nobody, and only
+    :mod:`mtlsd.judge.vouching` has a use for it.
+    """
+    case = _Case(presented, snapshot, now)
+    try:
+        return case.vouched()
+    except Refusal as refusal:
+        return case.refused(refusal)
+
+
 @attrs.define
 class _Case:
     """One certificate before the judge, and the trace as it grows."""
@@ -63,6 +78,14 @@ class _Case:
             self._noted("path", "a path to a trust anchor", refusal.reason.code)
             return self._standing(certificate, pinned, ())
         return self._standing(certificate, pinned, self._vouching(certificate, paths, candidates, pinned))
+
+    def vouched(self) -> Standing:
+        certificate = self.certificate = Certificate.from_der(self.presented.leaf)
+        trust = self.snapshot.trust_of(self.presented.listener)
+        found = self._paths(self._path(certificate, trust), trust, ())
+        check_client_usage(certificate)
+        groups = tuple(attrs.evolve(own, clients=(own.group.name,)) for own in found)
+        return self._standing(certificate, None, groups)
 
     def _pinned(self, certificate: Certificate) -> Client | None:
         """The client that pinned exactly this certificate: only its times and its key are checked then."""

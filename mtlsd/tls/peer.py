@@ -137,6 +137,15 @@ class Peer:
             self._judged_by, self._version = weakref.ref(self.judge), self.judge.version
             self.judge = None
 
+    @property
+    def presented(self) -> PresentedCertificate | None:
+        """The certificate whose key the client holds, as it came; None where there is none to be read.
+
+        :raises NotProvenError: before the handshake has completed.
+        """
+        current = self.judgement
+        return None if current is None or current.certificate is None else self._presented(current)
+
     def judgement_at(self, judge: Judging, now: datetime) -> Judgement | None:
         """The judgement as of now, for a request on a connection that has been open for a while.
 

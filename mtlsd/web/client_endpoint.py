@@ -83,7 +83,7 @@ class ClientEndpoint(Endpoint):
     :cvar refused: the audit event for a refusal.
     """
 
-    methods = (b"POST",)
+    methods: ClassVar[tuple[bytes, ...]] = (b"POST",)
     refused: ClassVar[str]
 
     def perform(self, call: Call) -> Done | Awaitable[Done]:
@@ -140,7 +140,7 @@ class ClientEndpoint(Endpoint):
         """
         content_type = request.getHeader(b"content-type")
         call.form = Form.from_body(
-            _body(request), None if content_type is None else content_type.decode("latin-1")
+            body_of(request), None if content_type is None else content_type.decode("latin-1")
         )
         call.client_id = call.form.get("client_id")
         call.has_authorization = request.getHeader(b"authorization") is not None
@@ -154,7 +154,7 @@ class ClientEndpoint(Endpoint):
         return answer_refusal(request, refusal, call.correlation_id)
 
 
-def _body(request: IRequest) -> bytes:
+def body_of(request: IRequest) -> bytes:
     """The whole body; of a stock Site, which has no limit, only a body of some size."""
     limited = getattr(request, "strictly_parsed", False)  # our channel has kept to the listener's limit
     body: bytes = request.content.read(-1 if limited else MAX_BODY + 1)

@@ -88,16 +88,21 @@ class Token(ClientEndpoint):
 
 @attrs.define(slots=False, eq=False)
 class Routes(Resource):
-    """Finds the resource by its whole path, and says so where there is none."""
+    """Finds the resource by its whole path, and says so where there is none.
+
+    :ivar below: what is served at every path that has one segment more than the one here.
+    """
 
     isLeaf = True
 
     by_path: Mapping[bytes, Endpoint]
     nothing: Endpoint
+    below: Mapping[bytes, Endpoint] = attrs.field(factory=dict)
     children: dict[bytes, IResource] = attrs.field(factory=dict, init=False)
 
     def render(self, request: IRequest) -> bytes | int:
-        return self.by_path.get(request.path, self.nothing).render(request)
+        found = self.by_path.get(request.path) or self.below.get(request.path.rpartition(b"/")[0])
+        return (found or self.nothing).render(request)
 
 
 class Nothing(Endpoint):
