@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -138,7 +139,7 @@ class OpensslCa:
     @contextmanager
     def responder(self, port: int | None = None) -> Iterator[int]:
         """``openssl ocsp`` for this CA's index, signing with the CA's key; yields its port."""
-        port = port or free_port()
+        port = port or responder_port()
         command = ["openssl", "ocsp", "-port", str(port), "-index", "index.txt", "-CA", "ca.pem"]
         command += ["-rsigner", "ca.pem", "-rkey", "ca.key", "-nmin", "60", "-ignore_err"]
         said = self.directory / "ocsp.log"
@@ -148,7 +149,8 @@ class OpensslCa:
             )
         try:
             # A connection that only looks whether anybody listens would keep it busy for ever.
-            eventually(lambda: "ACCEPT" in said.read_text(), "openssl ocsp does not listen")
+            eventually(lambda: process.poll() is not None or "ACCEPT" in said.read_text())
+            assert process.poll() is None, said.read_text()
             yield port
         finally:
             process.kill()
@@ -183,6 +185,11 @@ class OpensslCa:
 
     def _ca(self, *arguments: str | Path, config: Path | None = None) -> None:
         run(self.directory, "openssl", "ca", "-config", config or "ca.cnf", *arguments)
+
+
+def responder_port() -> int:
+    """A port that is nobody else's on any address: ``openssl ocsp`` listens on all of them."""
+    return free_port("::" if socket.has_dualstack_ipv6() else "0.0.0.0")
 
 
 def der_of(pem: Path) -> bytes:

@@ -12,8 +12,8 @@ from tests.end_to_end.clients import Answer, NoAnswer, Program, curl
 from tests.end_to_end.clients import request_token as form
 from tests.end_to_end.daemon import Daemon
 from tests.end_to_end.nginx import Nginx
-from tests.end_to_end.openssl_ca import OpensslCa, der_of
-from tests.end_to_end.setup import HOST, Setup, free_port
+from tests.end_to_end.openssl_ca import OpensslCa, der_of, responder_port
+from tests.end_to_end.setup import HOST, Setup
 from tests.pki import Written
 
 CLIENT = "billing"
@@ -37,7 +37,7 @@ class RealPki:
         self.setup.listener("mtls")["trust_anchors"] = ["partners"]
         self.nginx = Nginx(_made(directory / "nginx"))
         self.root = OpensslCa(directory / "root", "root")
-        self.root_ocsp = free_port()
+        self.root_ocsp = responder_port()
         self._until_end = ExitStack()
 
     def __enter__(self) -> Self:

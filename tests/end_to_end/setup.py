@@ -20,13 +20,13 @@ SCOPE = "invoices:read invoices:write"
 _RESERVED: list[socket.socket] = []  # to keep them open
 
 
-def free_port() -> int:
+def free_port(host: str = HOST) -> int:
     """A port that is nobody else's until this process ends.
 
     It is bound here already. Whoever has SO_REUSEADDR, as servers do, may listen there all the same.
     """
-    reserved = socket.socket()
-    reserved.bind((HOST, 0))
+    reserved = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    reserved.bind((host, 0))
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     _RESERVED.append(reserved)
     port: int = reserved.getsockname()[1]

@@ -17,6 +17,7 @@ from tests.end_to_end.cfssl import Cfssl
 from tests.end_to_end.clients import VERSIONS, NoAnswer, Session
 from tests.end_to_end.clients import request_token as form
 from tests.end_to_end.daemon import Daemon, eventually, mtlsd, running
+from tests.end_to_end.openssl_ca import responder_port
 from tests.end_to_end.real_pki import (
     CLIENT,
     REVOKED,
@@ -73,7 +74,7 @@ def daemon(pki: RealPki) -> Iterator[Daemon]:
 @pytest.mark.parametrize("group", ASKED)
 def test_at_first_contact(pki: RealPki, daemon: Daemon, group: str, version: str) -> None:
     """R38, R41: a certificate and its CA, good and revoked, and the alert once that is known."""
-    ca, port = pki.ca(f"{group}-{version}"), free_port()
+    ca, port = pki.ca(f"{group}-{version}"), responder_port()
     sources = (pki.ocsp(port), pki.crl(ca))
     good, bad = pki.leaf(ca, "good", *sources), pki.revoked(ca, "bad", *sources)
     with ca.responder(port):
@@ -108,7 +109,7 @@ def test_known_beforehand(pki: RealPki, daemon: Daemon, group: str, version: str
 @pytest.mark.parametrize("group", ["ocsp", "allow", "ocsp-crl"])
 def test_revoked_intermediate(pki: RealPki, daemon: Daemon, group: str, version: str) -> None:
     """R38: whatever its own CA says of the leaf."""
-    ca, port = pki.ca(f"fallen-{group}-{version}"), free_port()
+    ca, port = pki.ca(f"fallen-{group}-{version}"), responder_port()
     leaf = pki.leaf(ca, "good", pki.ocsp(port), pki.crl(ca))
     pki.root.revoke(ca.certificate, "CACompromise")
     pki.root.nudge(pki.root_ocsp)
@@ -143,7 +144,7 @@ def test_revoked_intermediate_by_list(tmp_path_factory: pytest.TempPathFactory) 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_unknown_to_its_responder(pki: RealPki, daemon: Daemon, version: str) -> None:
     """R41: `unknown` is not good."""
-    ca, port = pki.ca(f"forgetful-{version}"), free_port()
+    ca, port = pki.ca(f"forgetful-{version}"), responder_port()
     leaf = pki.leaf(ca, "leaf", pki.ocsp(port))
     ca.forget(leaf.certificate)
     with ca.responder(port):
@@ -175,7 +176,7 @@ def test_nobody_answers(pki: RealPki, daemon: Daemon, version: str) -> None:
 
 def test_responder_that_goes_down(pki: RealPki, daemon: Daemon) -> None:
     """What it has said counts on, and it is asked again when it is back."""
-    ca, port = pki.ca("unsteady"), free_port()
+    ca, port = pki.ca("unsteady"), responder_port()
     known, late = pki.leaf(ca, "known", pki.ocsp(port)), pki.leaf(ca, "late", pki.ocsp(port))
     with ca.responder(port):
         assert pki.ask("ocsp", known, clients.TLS_1_3).token
@@ -194,7 +195,7 @@ def test_responder_that_goes_down(pki: RealPki, daemon: Daemon) -> None:
 def test_the_other_source(pki: RealPki, daemon: Daemon, group: str) -> None:
     """Where the first source of the policy cannot tell, the second one does."""
     first, second = group.split("-")
-    ca, port = pki.ca(f"half-{group}"), free_port()
+    ca, port = pki.ca(f"half-{group}"), responder_port()
     if first == "ocsp":
         sources = (pki.ocsp(free_port()), pki.crl(ca))
     else:
