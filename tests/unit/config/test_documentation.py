@@ -26,6 +26,7 @@ TABLES: dict[str, type[attrs.AttrsInstance]] = {
     "`[tokens]`": document.TokensTable,
     "`[store]`": document.StoreTable,
     "`[audit]`": document.AuditTable,
+    "`[users]`": document.UsersTable,
 }
 
 
