@@ -1,4 +1,4 @@
-"""mtlsd that looks for another revocation list every moment, where it is a minute at least.
+"""mtlsd that looks for another revocation list every moment, also where it has just failed.
 
 hasty_mtlsd.py run -c CONFIG
 hasty_mtlsd.py --die STEP FILE run -c CONFIG
@@ -16,11 +16,14 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from mtlsd.cli import main
+from mtlsd.fetch.fetcher import Fetcher, Limits
 from mtlsd.revocation import crl_schedule, crl_sources
 from mtlsd.revocation.crl_pace import Pace
+from mtlsd.service import background
 
 moment = timedelta(seconds=0.2)
 
@@ -68,6 +71,7 @@ def dying(step: str, file: str, write: Callable[..., int], rename: Callable[...,
 if __name__ == "__main__":
     vars(crl_sources)["Pace"] = hasty
     vars(crl_schedule)["_SHORTEST_SLEEP"] = moment.total_seconds()
+    vars(background)["Fetcher"] = partial(Fetcher, limits=Limits(failure_seconds=moment.total_seconds()))
     vars(time)["sleep"] = sleep
     arguments = sys.argv[1:]
     if arguments[0] == "--die":
