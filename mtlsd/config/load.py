@@ -20,6 +20,7 @@ from mtlsd.config.checks import (
 )
 from mtlsd.config.endpoints import CheckEndpoint, check_plugin
 from mtlsd.config.fetching import check_jwks_uri, load_fetch
+from mtlsd.config.introspecting import check_introspection
 from mtlsd.config.listeners import Surroundings, load_listener
 from mtlsd.config.lists import READ_AT_ONCE
 from mtlsd.config.model import Config, Fetch, Listener, Loaded, Tokens
@@ -168,6 +169,7 @@ class _Loader:
         check_revocation(homes)
         check_trust(listeners, homes, any(known.registration.client.pins for known in clients))
         check_reachable(clients, served)
+        check_introspection(clients, served)
 
     def _outputs(self, issuer: str) -> _Outputs:
         document, directory = self.document, self.path.parent

@@ -76,10 +76,11 @@ class BoundCertificates:
             return None
         if known.judge() is not judge:
             _stand_again(known, judge, now)
-        if known.refusal is not None:
-            return known.refusal
-        if client.token_endpoint_auth_method in CERTIFICATE_METHODS and not _belongs(known.standing, client):
-            return Refusal(reasons.SUBJECT_MISMATCH, {"x5t#S256": x5t_s256})
+        if client.token_endpoint_auth_method in CERTIFICATE_METHODS:  # others come with any certificate
+            if known.refusal is not None:
+                return known.refusal
+            if not _belongs(known.standing, client):
+                return Refusal(reasons.SUBJECT_MISMATCH, {"x5t#S256": x5t_s256})
         return _settle(known, judge, now)
 
 

@@ -150,6 +150,18 @@ def test_client_that_no_listener_can_serve(example: Example) -> None:
     ]
 
 
+def test_nobody_can_ask_what_tokens_are(example: Example) -> None:
+    example.client(0)["access_token_format"] = "opaque"
+    example.client(1)["introspects"] = ["urn:ledger"]
+    nobody = "no resource server can find out what the tokens are"
+    assert example.told() == [
+        f"?mtlsd.toml: client.billing.access_token_format: {nobody}",
+        "?mtlsd.toml: client.pinned.introspects: no listener serves introspection",
+    ]
+    example.mtls["serves"] = ["token", "introspection"]
+    assert example.told() == []
+
+
 def test_nobody_to_accept(example: Example) -> None:
     del example.document["client"], example.document["trust_anchors"], example.mtls["trust_anchors"]
     assert example.told() == [f"?{MTLS}.client_certificate: no certificate can be accepted here"]

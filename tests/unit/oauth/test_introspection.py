@@ -274,6 +274,22 @@ class TestRevokedCertificate:
         world.known.learn(PARTNERS, "revoked")
         assert world.ended(token) is None
 
+    def test_only_a_revocation_counts_for_who_comes_with_any_certificate(self) -> None:
+        """A public client's certificate may be anybody's; another client's, that is gone, among them."""
+        world = World()
+        x5t_s256 = world.issue("jwt").x5t_s256
+        assert x5t_s256 is not None
+        own = world.snapshot.clients.by_id("jwt")
+        assert own is not None
+        public = attrs.evolve(own, client_id="public", token_endpoint_auth_method="none")
+        world.reload(clients(jwt=None))
+        assert world.bound.refusal(x5t_s256, public, world.judge, NOW) is None
+        world.reload(clients())
+        world.known.learn(PARTNERS, "revoked")
+        refusal = world.bound.refusal(x5t_s256, public, world.judge, NOW)
+        assert refusal is not None
+        assert refusal.reason is reasons.REVOCATION_REVOKED
+
     def test_what_is_remembered_is_bounded(self) -> None:
         world = World()
         world.bound.max_entries = 2
