@@ -6,15 +6,15 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
+from typing import Final
 
 import attrs
 
 from mtlsd.clients.client import Client
-from mtlsd.clients.grant_types import CLIENT_CREDENTIALS
-from mtlsd.clients.index import ClientIndex
+from mtlsd.clients.grant_types import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH_TOKEN
 from mtlsd.judge import Settled
 from mtlsd.oauth.artifacts import Artifact, Artifacts
-from mtlsd.oauth.authentication import AuthenticatedClient, authenticate
+from mtlsd.oauth.authentication import AuthenticatedClient, Authenticator
 from mtlsd.oauth.forms import Form
 from mtlsd.oauth.grants import Grant, check_grant_type, client_credentials
 from mtlsd.oauth.tokens import AccessToken, AccessTokenIssuer
@@ -56,6 +56,8 @@ class TokenIssued:
 GrantHandler = Callable[[AuthenticatedClient, Form, datetime], Awaitable[TokenIssued]]
 """Answers the requests of one grant type. It raises a Refusal, and then nothing was used up."""
 
+_OF_PUBLIC_CLIENTS: Final = frozenset({AUTHORIZATION_CODE, REFRESH_TOKEN})
+
 NO_HANDLERS: Mapping[str, GrantHandler] = MappingProxyType({})
 
 
@@ -68,7 +70,7 @@ class TokenEndpoint:
         writes nothing where the token is a JWT.
     """
 
-    clients: ClientIndex
+    authenticator: Authenticator
     access_tokens: AccessTokenIssuer
     artifacts: Artifacts | None = None
     handlers: Mapping[str, GrantHandler] = NO_HANDLERS
@@ -79,14 +81,26 @@ class TokenEndpoint:
         return (CLIENT_CREDENTIALS, *self.handlers)
 
     def answer(
-        self, form: Form, has_authorization: bool, judgement: Settled | None, now: datetime
+        self, form: Form, authorization: str | None, judgement: Settled | None, now: datetime
     ) -> TokenIssued | Awaitable[TokenIssued]:
         """
+        :param authorization: the Authorization header; None where there is none.
         :param judgement: what the connection's certificate was judged to be, or None without one.
         :raises Refusal: with the OAuth error that the caller may see; an awaitable raises it later.
         """
-        check_grant_type(form, self.grant_types)
-        return self.issue(authenticate(form, has_authorization, judgement, self.clients), form, now)
+        grant_type = check_grant_type(form, self.grant_types)
+        found = self.authenticator.authenticate(
+            form, authorization, judgement, now, public=grant_type in _OF_PUBLIC_CLIENTS
+        )
+        if isinstance(found, AuthenticatedClient):
+            return self.issue(found, form, now)
+        return self._after(found, form, now)
+
+    async def _after(
+        self, authenticating: Awaitable[AuthenticatedClient], form: Form, now: datetime
+    ) -> TokenIssued:
+        issued = self.issue(await authenticating, form, now)
+        return issued if isinstance(issued, TokenIssued) else await issued
 
     def issue(
         self, authenticated: AuthenticatedClient, form: Form, now: datetime

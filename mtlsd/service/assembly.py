@@ -4,40 +4,60 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from mtlsd.clients.client import Client
 from mtlsd.clients.fetched import Published, with_published
+from mtlsd.clients.grant_types import AUTHORIZATION_CODE, REFRESH_TOKEN, TOKEN_EXCHANGE
 from mtlsd.clients.index import ClientIndex, Registration
 from mtlsd.config.model import Config, Listener
+from mtlsd.config.urls import origin_of
 from mtlsd.errors import ConfigError, Mistake
 from mtlsd.jose import b64
 from mtlsd.jose.keyring import Keyring
 from mtlsd.jose.own import OwnTokens
+from mtlsd.jose.verification import VerificationKey
 from mtlsd.judge import ListenerTrust, NothingKnown, Snapshot
 from mtlsd.oauth.artifacts import Artifacts
+from mtlsd.oauth.assertion import AssertionRules
+from mtlsd.oauth.authentication import Authenticator
+from mtlsd.oauth.authorization import AuthorizationEndpoint, AuthorizationPolicy
 from mtlsd.oauth.bound import BoundCertificates
+from mtlsd.oauth.code_grant import CodeGrant
+from mtlsd.oauth.exchange_grant import ExchangeGrant
 from mtlsd.oauth.introspection import IntrospectionEndpoint
 from mtlsd.oauth.live import AccessTokens
 from mtlsd.oauth.metadata import PATHS, ServedListener, authorization_server_metadata, well_known_path
-from mtlsd.oauth.token_endpoint import TokenEndpoint
+from mtlsd.oauth.pushed import PushedAuthorizationEndpoint
+from mtlsd.oauth.refresh_grant import RefreshGrant
+from mtlsd.oauth.refresh_tokens import RefreshTokens
+from mtlsd.oauth.secrets import SecretChecker
+from mtlsd.oauth.token_endpoint import GrantHandler, TokenEndpoint
 from mtlsd.oauth.token_revocation import RevocationEndpoint
 from mtlsd.oauth.tokens import AccessTokenIssuer
 from mtlsd.ops.metrics import CONTENT_TYPE
 from mtlsd.pki.revocation_check import Known
 from mtlsd.stores.refusing import NoArtifacts
 from mtlsd.verdicts import Judge
+from mtlsd.web.authorization import Authorization
 from mtlsd.web.endpoint import Endpoint
 from mtlsd.web.metrics import MetricsPage
+from mtlsd.web.pushed import PushedAuthorization
+from mtlsd.web.registration import Registration as RegistrationPage
+from mtlsd.web.registration import RegistrationManagement
 from mtlsd.web.resources import Jwks, Metadata, Nothing, Routes, Token
 from mtlsd.web.serving import Current, Resolve, Serving, nobody_answers
 from mtlsd.web.tokens import Introspection, Revocation
 
+T = TypeVar("T")
+
 STORE = "store"
 NOTHING_PUBLISHED: Mapping[str, Sequence[Published]] = MappingProxyType({})
+NO_KEYS: Mapping[str, Sequence[VerificationKey]] = MappingProxyType({})
 NOTHING_KNOWN: Known = NothingKnown()
 NO_ARTIFACTS: Artifacts = NoArtifacts()
 
@@ -47,21 +67,30 @@ def random_id() -> str:
     return b64.encode_text(os.urandom(16))
 
 
+def random_secret() -> str:
+    """256 bits, base64url: for codes, refresh tokens and what else is worth something to whoever has it."""
+    return b64.encode_text(os.urandom(32))
+
+
 def registrations(config: Config, stored: Iterable[Client]) -> tuple[Registration, ...]:
     """All clients: those of the files and those of the store."""
     return (*config.registrations, *(Registration(client, STORE) for client in stored))
 
 
 def client_index(
-    config: Config, stored: Iterable[Client], published: Mapping[str, Sequence[Published]] = NOTHING_PUBLISHED
+    config: Config,
+    stored: Iterable[Client],
+    published: Mapping[str, Sequence[Published]] = NOTHING_PUBLISHED,
+    keys: Mapping[str, Sequence[VerificationKey]] = NO_KEYS,
 ) -> ClientIndex:
     """All clients, those with a `jwks_uri` with the certificates that they publish.
 
     :param published: by `jwks_uri`.
+    :param keys: for assertions, by `jwks_uri`.
     :raises ConfigError: when two of them claim the same name or certificate, or one of the store names an
         anchor group that the configuration does not have. What is published never does that.
     """
-    registered = with_published(registrations(config, stored), published).registrations
+    registered = with_published(registrations(config, stored), published, keys).registrations
     anchor_keys = {group.name: [anchor.key_sha256 for anchor in group.anchors] for group in config.groups}
     _check_groups(registered, anchor_keys)
     return ClientIndex.build(registered, anchor_keys)
@@ -87,10 +116,11 @@ def snapshot(
     stored: Iterable[Client],
     published: Mapping[str, Sequence[Published]] = NOTHING_PUBLISHED,
     revocation: Known = NOTHING_KNOWN,
+    keys: Mapping[str, Sequence[VerificationKey]] = NO_KEYS,
 ) -> Snapshot:
     """What the judge reads.
 
-    :param published: as for :func:`client_index`.
+    :param published: as for :func:`client_index`, as are the keys.
     :param revocation: what is known about it.
     :raises ConfigError: as :func:`client_index` does.
     """
@@ -99,7 +129,7 @@ def snapshot(
         for listener in config.listeners
         if listener.asks_for_certificate
     }
-    return Snapshot(client_index(config, stored, published), trust, revocation)
+    return Snapshot(client_index(config, stored, published, keys), trust, revocation)
 
 
 def serving(
@@ -110,12 +140,20 @@ def serving(
     resolve: Resolve = nobody_answers,
     artifacts: Artifacts = NO_ARTIFACTS,
     bound: BoundCertificates | None = None,
+    secrets: SecretChecker | None = None,
 ) -> Serving:
     """What the resources serve.
 
     :param artifacts: where all is kept that outlives a request; without, nothing of the kind is issued.
     :param bound: the certificates that tokens were bound to before.
+    :param secrets: compares clients' secrets; without, that is done at once.
     """
+    authenticator = Authenticator(
+        judged_by.clients,
+        _assertion_rules(config),
+        artifacts,
+        secrets or SecretChecker.make(_at_once, os.urandom),
+    )
     judge = Judge(judged_by)
     tokens = AccessTokenIssuer(
         issuer=config.issuer,
@@ -133,17 +171,60 @@ def serving(
         bound=bound or BoundCertificates(),
     )
     metadata = authorization_server_metadata(
-        config.issuer, list(map(_served, config.listeners)), keyring.signer.alg
+        config.issuer,
+        list(map(_served, config.listeners)),
+        keyring.signer.alg,
+        config.requests.require_pushed,
     )
+    authorization = AuthorizationEndpoint(judged_by.clients, artifacts, _policy(config), random_secret)
     return Serving(
         judge=judge,
-        token_endpoint=TokenEndpoint(judged_by.clients, tokens, artifacts=artifacts),
+        authenticator=authenticator,
+        token_endpoint=TokenEndpoint(authenticator, tokens, artifacts, _handlers(config, issued, tokens)),
         metadata=_json(metadata),
         jwks=_json(keyring.jwks(now)),
         resolve=resolve,
         introspection=IntrospectionEndpoint(issued, keyring.signer),
         token_revocation=RevocationEndpoint(issued),
+        authorization=authorization,
+        pushed_authorization=PushedAuthorizationEndpoint(authorization),
     )
+
+
+def _assertion_rules(config: Config) -> AssertionRules:
+    urls = [own.public_url + PATHS["token"] for own in config.listeners if "token" in own.serves]
+    return AssertionRules.for_server(config.issuer, urls)
+
+
+async def _at_once(work: Callable[[], T]) -> T:
+    return work()
+
+
+def _policy(config: Config) -> AuthorizationPolicy:
+    return AuthorizationPolicy(
+        issuer=config.issuer,
+        require_pushed=config.requests.require_pushed,
+        require_pkce=config.requests.require_pkce,
+        code_lifetime=timedelta(seconds=config.tokens.code_seconds),
+        request_uri_lifetime=timedelta(seconds=config.requests.request_uri_seconds),
+    )
+
+
+def _handlers(
+    config: Config, issued: AccessTokens, access_tokens: AccessTokenIssuer
+) -> Mapping[str, GrantHandler]:
+    """What answers the grant types that take the store."""
+    artifacts = issued.artifacts
+    refresh_tokens = RefreshTokens(
+        lifetime=timedelta(seconds=config.tokens.refresh_token_seconds),
+        idle=timedelta(seconds=config.tokens.refresh_token_idle_seconds),
+        random_secret=random_secret,
+    )
+    return {
+        AUTHORIZATION_CODE: CodeGrant(artifacts, access_tokens, refresh_tokens),
+        REFRESH_TOKEN: RefreshGrant(artifacts, access_tokens, refresh_tokens),
+        TOKEN_EXCHANGE: ExchangeGrant(issued, artifacts, access_tokens),
+    }
 
 
 def routes(config: Config, listener: Listener, current: Current) -> Routes:
@@ -156,6 +237,14 @@ def routes(config: Config, listener: Listener, current: Current) -> Routes:
         made[base + PATHS["introspection"]] = Introspection(current)
     if "revocation" in listener.serves:
         made[base + PATHS["revocation"]] = Revocation(current)
+    if "par" in listener.serves:
+        made[base + PATHS["par"]] = PushedAuthorization(current)
+    if "authorization" in listener.serves:
+        made[base + PATHS["authorization"]] = Authorization(current, origin=origin_of(listener.public_url))
+    below: dict[str, Endpoint] = {}
+    if "registration" in listener.serves:
+        path, url = base + PATHS["registration"], listener.public_url + PATHS["registration"]
+        made[path], below[path] = RegistrationPage(current, url=url), RegistrationManagement(current, url=url)
     if "jwks" in listener.serves:
         made[base + PATHS["jwks"]] = Jwks(current)
     if "metadata" in listener.serves:
@@ -163,7 +252,11 @@ def routes(config: Config, listener: Listener, current: Current) -> Routes:
     if "metrics" in listener.serves:
         everybody = not listener.asks_for_certificate
         made[base + "/metrics"] = MetricsPage(current, content_type=CONTENT_TYPE, for_everybody=everybody)
-    return Routes({path.encode("ascii"): endpoint for path, endpoint in made.items()}, Nothing(current))
+    return Routes(_encoded(made), Nothing(current), _encoded(below))
+
+
+def _encoded(endpoints: Mapping[str, Endpoint]) -> dict[bytes, Endpoint]:
+    return {path.encode("ascii"): endpoint for path, endpoint in endpoints.items()}
 
 
 def _served(listener: Listener) -> ServedListener:

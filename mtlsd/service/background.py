@@ -24,6 +24,7 @@ from mtlsd.fetch.addresses import AddressRules
 from mtlsd.fetch.fetcher import Fetcher
 from mtlsd.fetch.lookups import SystemResolver
 from mtlsd.fetch.trust import Trust
+from mtlsd.jose.verification import VerificationKey
 from mtlsd.judge import Standing
 from mtlsd.jwks_uri.disk import DIRECTORY, Disk
 from mtlsd.jwks_uri.key_sets import KeySets
@@ -148,6 +149,11 @@ class Background:
         """The certificates that clients publish, by `jwks_uri`."""
         return self.out.key_sets.published
 
+    @property
+    def keys(self) -> Mapping[str, Sequence[VerificationKey]]:
+        """The keys that clients publish for their assertions, by `jwks_uri`."""
+        return self.out.key_sets.keys
+
     def status(self) -> tuple[SourceStatus | ResponderStatus, ...]:
         """How every source of every group fares."""
         lists = (status for own in self.lists.values() for status in own.status())
@@ -168,7 +174,7 @@ class Background:
         self.out.key_sets.changed = keys_changed
         self.out.lists = {group.name: own for (group, _), own in self.lists.items()}
         self.out.answers.configure(self.config.groups)
-        merged = with_published(self.registrations, self.published)
+        merged = with_published(self.registrations, self.published, self.keys)
         self.out.key_sets.configure(jwks_uris(self.registrations), merged.taken)
         self._sweep()
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
 from twisted.cred.checkers import ICredentialsChecker
+from twisted.internet.defer import Deferred
 
 from mtlsd.config.model import Config
 from mtlsd.errors import ConfigError, Mistake
 from mtlsd.oauth.authorization import AuthorizationEndpoint
 from mtlsd.oauth.conversation import Conversation
 from mtlsd.oauth.interactions import Interactions
+from mtlsd.oauth.secrets import SecretChecker
 from mtlsd.oauth.sessions import Sessions
 from mtlsd.pages.pages import Pages
 from mtlsd.users.file import UsersFile
@@ -25,21 +28,28 @@ from mtlsd.users.named import named_checker
 from mtlsd.users.threads import HashingThreads
 from mtlsd.web.talking import Talking
 
+T = TypeVar("T")
 Checker = ICredentialsChecker
 
 
 @attrs.define(eq=False)
 class People:
-    """What is known of users as long as the process runs: above all, who guesses passwords.
+    """What is known of users, and of secrets, as long as the process runs: above all, who guesses.
 
+    :ivar secrets: compares clients' secrets.
     :ivar checker: the embedder's; None where the configuration says who it is.
     """
 
     _reactor: Any
     checker: Checker | None = None
+    secrets: SecretChecker = attrs.field(init=False)
     _guesses: Guesses = attrs.field(factory=Guesses, init=False)
     _threads: HashingThreads | None = attrs.field(default=None, init=False)
     _made: tuple[tuple[Path, str | None], Login] | None = attrs.field(default=None, init=False)
+
+    @secrets.default
+    def _make_secrets(self) -> SecretChecker:
+        return SecretChecker.make(self._hash, os.urandom)
 
     def talking(self, config: Config, endpoint: AuthorizationEndpoint) -> Talking | None:
         """What the authorization endpoint talks by; None where there is none.
@@ -70,6 +80,12 @@ class People:
             self._threads.stop()
             self._threads = None
 
+    def _hash(self, work: Callable[[], T]) -> Deferred[T]:
+        """Compute in threads of our own, which are made when they are first needed."""
+        if self._threads is None:
+            self._threads = HashingThreads(self._reactor)
+        return self._threads.run(work)
+
     def _login(self, config: Config) -> Login:
         """The same one as long as the configuration says the same."""
         named = config.users.file, config.users.checker
@@ -84,9 +100,7 @@ class People:
                 raise TypeError("users: no checker of twisted.cred that takes user names with passwords")
             return self.checker
         if name is None:
-            if self._threads is None:
-                self._threads = HashingThreads(self._reactor)
-            return UsersFile.open(config.users.file, self._threads.run, os.urandom)
+            return UsersFile.open(config.users.file, self._hash, os.urandom)
         try:
             return named_checker(name)
         except ValueError as error:

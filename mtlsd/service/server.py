@@ -32,6 +32,8 @@ from mtlsd.service import assembly
 from mtlsd.service.background import Background, Report
 from mtlsd.service.listening import Listening, Prepared, kept_open
 from mtlsd.service.measured import samples
+from mtlsd.service.people import Checker, People
+from mtlsd.service.registering import Present, Registering, StoreBook
 from mtlsd.service.sightings import SightingLog
 from mtlsd.service.status import StatusWriter
 from mtlsd.service.sweeping import SweepLoop
@@ -79,11 +81,13 @@ class Server:
     _current: Current
     _seen: _Seen
     _background: Background
+    _people: People
     _keys_have_changed: bool = attrs.field(default=False, init=False)
     _watch: LoopingCall = attrs.field(init=False)
     _changing: DeferredLock = attrs.field(factory=DeferredLock, init=False)
     _leaving: list[Deferred[None]] = attrs.field(factory=list, init=False)
     _complaint: str = attrs.field(default="", init=False)
+    _stopping: bool = attrs.field(default=False, init=False)
     _sightings: SightingLog = attrs.field(init=False)
 
     _status: StatusWriter = attrs.field(init=False)
@@ -98,16 +102,26 @@ class Server:
     def _make_sweeping(self) -> SweepLoop:
         return SweepLoop(lambda: self._store.artifacts, utc_now)
 
+    _registering: Registering = attrs.field(init=False)
+
+    @_registering.default
+    def _make_registering(self) -> Registering:
+        book = StoreBook(lambda: self._store, self._present, self._take_over_store)
+        return Registering(book, lambda: RefusingArtifacts(self._store.artifacts), utc_now, self._audit.event)
+
     @_sightings.default
     def _make_sightings(self) -> SightingLog:
         return SightingLog(lambda: self._store)
 
     @classmethod
-    async def start(cls, config: Config, reactor: Any, write_audit: Sink) -> Self:
+    async def start(
+        cls, config: Config, reactor: Any, write_audit: Sink, users: Checker | None = None
+    ) -> Self:
         """Open the store, the keyring and every listener.
 
         :param reactor: the reactor to run in.
         :param write_audit: takes each line of the audit log.
+        :param users: checks users' passwords, in place of what the configuration names.
         :raises ConfigError: when the store's clients contradict the configuration, or keys cannot be used.
         :raises StoreError: when the store cannot be opened.
         :raises OSError: when a listener's endpoint cannot be opened.
@@ -117,8 +131,9 @@ class Server:
         store = await _opened(config.store, reactor)
         opened: dict[str, Listening] = {}
         built: _Built | None = None
+        people = People(reactor, users)
         try:
-            built = await _Built.make(config, store, reactor, audit.event)
+            built = await _Built.make(config, store, reactor, audit.event, people)
             current = Current(built.serving, audit.event, utc_now, assembly.random_id)
             current.metrics = metrics.exposition
             for prepared in _prepared(config, current):
@@ -127,9 +142,10 @@ class Server:
             await _closed(opened.values(), 0, reactor)
             if built is not None:
                 await built.background.leave()
+            people.stop()
             await store.close()
             raise
-        server = cls(config, opened, reactor, store, audit, current, built.seen, built.background)
+        server = cls(config, opened, reactor, store, audit, current, built.seen, built.background, people)
         metrics.sources = lambda: samples(rows_of(server._background.status()), utc_now())
         server._begin()
         return server
@@ -137,9 +153,11 @@ class Server:
     def _begin(self) -> None:
         self._background.adopt(self._keys_changed)
         self._current.audit, self._current.seen = self._event, self._seen_client
+        self._current.registration = self._registering.of(self.config)
         self._sightings.start(self._reactor)
         self._status.start(self._reactor)
         self._sweeping.start(self._reactor)
+        self._registering.start(self._reactor)
         gone = departed((), self._background.registrations)
         Deferred.fromCoroutine(self._sweeping.clients_departed(gone))
         self._audit.event("server.started", {"version": __version__, "listeners": self._places()})
@@ -188,6 +206,7 @@ class Server:
         """Take no new connection, finish every request that is in flight, and let go of everything."""
         if self._watch.running:
             self._watch.stop()
+        self._stopping = True
         await self._changing.acquire()
         try:
             await _closed(self.listening.values(), self.config.drain_seconds, self._reactor)
@@ -195,7 +214,9 @@ class Server:
             await self._sightings.stop()
             self._status.stop()
             self._sweeping.stop()
+            self._registering.stop()
             await self._background.leave()
+            self._people.stop()
             await self._store.close()
         finally:
             self._changing.release()
@@ -210,6 +231,23 @@ class Server:
             self._complaint = ""
         except Exception as error:
             self._complain(error)
+
+    def _present(self) -> Present:
+        background, index = self._background, self._current.serving.judge.snapshot.clients
+        return Present(self.config, background.registrations, background.published, index)
+
+    async def _take_over_store(self) -> None:
+        """Serve what this process has written into the store."""
+        if self._stopping:  # which holds the lock until every request is answered
+            return
+        await self._changing.acquire()
+        try:
+            if await self._has_changed():
+                await self._take_over(self.config)
+        except Exception as error:
+            self._complain(error)
+        finally:
+            self._changing.release()
 
     def _complain(self, error: Exception) -> None:
         """Say once what hinders every look from now on; with its traceback where nobody expected it."""
@@ -243,8 +281,8 @@ class Server:
         built: _Built | None = None
         keys_have_changed, self._keys_have_changed = self._keys_have_changed, False
         try:
-            report, bound = self._audit.event, self._current.serving.bound
-            built = await _Built.make(config, store, self._reactor, report, self._background, bound)
+            report, people, bound = self._audit.event, self._people, self._current.serving.bound
+            built = await _Built.make(config, store, self._reactor, report, people, self._background, bound)
             prepared = _prepared(config, self._current, built.serving)
             kept = kept_open(self.listening, prepared)
             for one in prepared:
@@ -261,6 +299,7 @@ class Server:
         old_store, self._store, self._seen = self._store, store, built.seen
         old_background, self._background = self._background, built.background
         self._current.serving = built.serving
+        self._current.registration = self._registering.of(config)
         self._swap(config, prepared, kept, fresh)
         self._background.adopt(self._keys_changed)
         gone = departed(old_background.registrations, self._background.registrations)
@@ -313,6 +352,7 @@ class _Built:
         store: Store,
         reactor: Any,
         report: Report,
+        people: People,
         before: Background | None = None,
         bound: BoundCertificates | None = None,
     ) -> Self:
@@ -332,12 +372,15 @@ class _Built:
         registrations = assembly.registrations(config, stored)
         background = await Background.open(config, registrations, reactor, report, before)
         try:
-            snapshot = assembly.snapshot(config, stored, background.published, background.knowledge)
+            snapshot = assembly.snapshot(
+                config, stored, background.published, background.knowledge, background.keys
+            )
         except BaseException:
             await background.leave(before)
             raise
         artifacts, resolve = RefusingArtifacts(store.artifacts), background.knowledge.resolve
-        serving = assembly.serving(config, snapshot, keyring, now, resolve, artifacts, bound)
+        served = assembly.serving(config, snapshot, keyring, now, resolve, artifacts, bound, people.secrets)
+        serving = attrs.evolve(served, talking=people.talking(config, served.authorization))
         ends = [retiring.until_at for retiring in keyring.retiring]
         return cls(serving, _Seen(generation, stamp, min(ends, default=None)), background)
 

@@ -16,6 +16,7 @@ from twisted.web.iweb import IRequest
 from mtlsd import reasons
 from mtlsd.errors import Fact, Refusal
 from mtlsd.judge import Identity, Provisional, Settled
+from mtlsd.oauth.authentication import AuthenticatedClient
 from mtlsd.oauth.forms import Form
 from mtlsd.tls.peer import Peer, peer_of
 from mtlsd.web.answers import JSON, answer, answer_refusal
@@ -33,6 +34,7 @@ class Call:
     :ivar judgement: what the connection's certificate was judged to be; None when it came without one.
     :ivar form: empty until it has been read.
     :ivar client_id: as the form has it; nobody has proven anything by it.
+    :ivar authorization: the Authorization header, decoded as Latin-1. It may hold a secret.
     :ivar wants_jwt: whether the answer should be signed, where there is such a one.
     """
 
@@ -42,7 +44,7 @@ class Call:
     judgement: Settled | None = None
     form: Form = NO_FORM
     client_id: str | None = None
-    has_authorization: bool = False
+    authorization: str | None = attrs.field(default=None, repr=False)
     wants_jwt: bool = False
 
     def facts(self) -> dict[str, Fact]:
@@ -143,7 +145,19 @@ class ClientEndpoint(Endpoint):
             body_of(request), None if content_type is None else content_type.decode("latin-1")
         )
         call.client_id = call.form.get("client_id")
-        call.has_authorization = request.getHeader(b"authorization") is not None
+        authorization = request.getHeader(b"authorization")
+        call.authorization = None if authorization is None else authorization.decode("latin-1")
+
+    async def authenticated(self, call: Call, *, public: bool = False) -> AuthenticatedClient:
+        """The client that sends the request.
+
+        :param public: whether public clients may come here.
+        :raises Refusal: where nobody has proven to be it.
+        """
+        found = self.current.serving.authenticator.authenticate(
+            call.form, call.authorization, call.judgement, call.now, public=public
+        )
+        return found if isinstance(found, AuthenticatedClient) else await found
 
     def _answer(self, request: IRequest, call: Call, done: Done) -> bytes:
         self.current.audit(done.event, {**call.facts(), **done.facts})

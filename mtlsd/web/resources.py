@@ -54,7 +54,7 @@ class Token(ClientEndpoint):
 
     def perform(self, call: Call) -> Done | Awaitable[Done]:
         issued = self.current.serving.token_endpoint.answer(
-            call.form, call.has_authorization, call.judgement, call.now
+            call.form, call.authorization, call.judgement, call.now
         )
         return self._issued(call, issued) if isinstance(issued, TokenIssued) else self._later(call, issued)
 

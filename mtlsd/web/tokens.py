@@ -8,7 +8,6 @@ from typing import Final
 
 from twisted.web.iweb import IRequest
 
-from mtlsd.oauth.authentication import AuthenticatedClient, authenticate
 from mtlsd.web.client_endpoint import Call, ClientEndpoint, Done
 
 INTROSPECTION_JWT: Final = "application/token-introspection+jwt"
@@ -16,11 +15,6 @@ INTROSPECTION_JWT: Final = "application/token-introspection+jwt"
 
 _JSON: Final = "application/json"
 _RANGE = re.compile(r"\s*([^\s;,]+)\s*(?:;\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*)?", re.IGNORECASE)
-
-
-def _authenticated(endpoint: ClientEndpoint, call: Call) -> AuthenticatedClient:
-    clients = endpoint.current.serving.token_endpoint.clients
-    return authenticate(call.form, call.has_authorization, call.judgement, clients)
 
 
 class Introspection(ClientEndpoint):
@@ -34,9 +28,10 @@ class Introspection(ClientEndpoint):
         call.wants_jwt = accept is not None and prefers_jwt(accept.decode("latin-1"))
 
     def perform(self, call: Call) -> Awaitable[Done]:
-        return self._introspect(call, _authenticated(self, call))
+        return self._introspect(call)
 
-    async def _introspect(self, call: Call, caller: AuthenticatedClient) -> Done:
+    async def _introspect(self, call: Call) -> Done:
+        caller = await self.authenticated(call)
         endpoint = self.current.serving.introspection
         introspected = await endpoint.answer(caller, call.form, call.now)
         if call.wants_jwt:
@@ -52,10 +47,11 @@ class Revocation(ClientEndpoint):
     refused = "revocation.refused"
 
     def perform(self, call: Call) -> Awaitable[Done]:
-        return self._revoke(call, _authenticated(self, call))
+        return self._revoke(call)
 
-    async def _revoke(self, call: Call, caller: AuthenticatedClient) -> Done:
+    async def _revoke(self, call: Call) -> Done:
         """Whatever became of it, the client hears the same: nothing of tokens that are not its own."""
+        caller = await self.authenticated(call, public=True)
         done = await self.current.serving.token_revocation.answer(caller, call.form, call.now)
         if done.outcome == "revoked":
             return Done("token.revoked", done.facts, b"{}")

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Awaitable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import jwt
@@ -36,6 +36,8 @@ AT = int(NOW.timestamp())
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 HASH = SecretHash.from_secret(SECRET, os.urandom)
 KINDS = {"ES256": "P-256", "PS256": "RSA-2048", "RS256": "RSA-2048", "EdDSA": "Ed25519"}
+
+T = TypeVar("T")
 
 
 def jwk(kind: str, number: int = 0, **more: Any) -> dict[str, Any]:
@@ -119,6 +121,10 @@ class World:
     artifacts: Artifacts = attrs.field(factory=MemoryArtifacts)
     secrets: SecretChecker = attrs.field(factory=lambda: SecretChecker.make(in_place, os.urandom))
 
+    @property
+    def authenticator(self) -> Authenticator:
+        return Authenticator(self.clients, self.rules, self.artifacts, self.secrets)
+
     def authenticate(
         self,
         form: Form,
@@ -128,22 +134,21 @@ class World:
         public: bool = False,
         now: Any = NOW,
     ) -> AuthenticatedClient:
-        authenticator = Authenticator(self.clients, self.rules, self.artifacts, self.secrets)
-        return finished(authenticator.authenticate(form, authorization, judgement, now, public=public))
+        return finished(self.authenticator.authenticate(form, authorization, judgement, now, public=public))
 
 
-def finished(found: AuthenticatedClient | Awaitable[AuthenticatedClient]) -> AuthenticatedClient:
+def finished(found: T | Awaitable[T]) -> T:
     """What came of it; nothing here waits for anybody."""
-    if isinstance(found, AuthenticatedClient):
+    if not isinstance(found, Awaitable):
         return found
     results: list[Any] = []
 
-    async def wait() -> AuthenticatedClient:
+    async def wait() -> T:
         return await found
 
     Deferred.fromCoroutine(wait()).addBoth(results.append)
     [result] = results
     if isinstance(result, Failure):
         result.raiseException()
-    assert isinstance(result, AuthenticatedClient)
-    return result
+    answer: T = result
+    return answer

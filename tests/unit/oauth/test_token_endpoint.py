@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -23,6 +22,7 @@ from mtlsd.oauth.token_endpoint import TokenEndpoint, TokenIssued
 from mtlsd.oauth.tokens import AccessTokenIssuer
 from mtlsd.web.answers import error_json
 from tests.pki import BAD, NOW, SUBJECT, Pki, Presented
+from tests.unit.oauth.signing import World, finished
 from tests.unit.stores.artifacts_memory import MemoryArtifacts
 from tests.unit.world import PARTNERS, client, group, offline, snapshot
 
@@ -50,7 +50,7 @@ def endpoint(*clients: Client, lifetime: int = 300) -> TokenEndpoint:
         signer=Signer.from_private_key(KEY, "ES256"),
         random_id=lambda: f"id-{next(ids)}",
     )
-    return TokenEndpoint(world.clients, tokens, artifacts=MemoryArtifacts())
+    return TokenEndpoint(World(world.clients).authenticator, tokens, artifacts=MemoryArtifacts())
 
 
 def judged(presented: Presented, *clients: Client, now: datetime = NOW) -> Settled:
@@ -71,18 +71,12 @@ def ask(
     presented: Presented | None,
     *clients: Client,
     now: datetime = NOW,
-    authorization: bool = False,
+    authorization: str | None = None,
     **parameters: str,
 ) -> TokenIssued:
     clients = clients or ALL
     judgement = None if presented is None else judged(presented, *clients, now=now)
-    return at_once(endpoint(*clients).answer(form(**parameters), authorization, judgement, now))
-
-
-def at_once(answer: TokenIssued | Awaitable[TokenIssued]) -> TokenIssued:
-    """client_credentials waits for nothing."""
-    assert isinstance(answer, TokenIssued)
-    return answer
+    return finished(endpoint(*clients).answer(form(**parameters), authorization, judgement, now))
 
 
 def refusal(*args: Any, **how: Any) -> Refusal:
@@ -134,7 +128,7 @@ def test_never_beyond_the_certificate() -> None:
 def test_two_tokens_differ() -> None:
     one = endpoint(*ALL)
     judgement = judged(REAL.leaf(), *ALL)
-    tokens = {at_once(one.answer(form(), False, judgement, NOW)).token.value for _ in range(3)}
+    tokens = {finished(one.answer(form(), None, judgement, NOW)).token.value for _ in range(3)}
     assert len(tokens) == 3
 
 
@@ -160,8 +154,8 @@ class TestAuthentication:
             ({"client_id": "unbound"}, reasons.SUBJECT_MISMATCH),
             ({"client_id": "nobody"}, reasons.CLIENT_UNKNOWN),
             ({"client_secret": "hunter2"}, reasons.REQUEST_MULTIPLE_METHODS),
-            ({"client_assertion": "x.y.z"}, reasons.REQUEST_MULTIPLE_METHODS),
-            ({"authorization": True}, reasons.REQUEST_MULTIPLE_METHODS),
+            ({"client_assertion": "x.y.z"}, reasons.CLIENT_ASSERTION),
+            ({"authorization": "Basic YmlsbGluZzp4"}, reasons.REQUEST_MULTIPLE_METHODS),
         ],
     )
     def test_refused(self, how: dict[str, Any], reason: Reason) -> None:
@@ -217,7 +211,7 @@ class TestGrant:
 
     def test_several_resources(self) -> None:
         asked = Form({**form().parameters, "resource": (API, OTHER, API)})
-        issued = at_once(endpoint(*ALL).answer(asked, False, judged(REAL.leaf(), *ALL), NOW))
+        issued = finished(endpoint(*ALL).answer(asked, None, judged(REAL.leaf(), *ALL), NOW))
         assert claims(issued)["aud"] == [API, OTHER]
 
     def test_a_client_without_the_grant(self) -> None:
@@ -238,7 +232,7 @@ def test_what_is_prepared_is_bounded() -> None:
     one.access_tokens.max_prepared = 2
     judgement = judged(REAL.leaf(), *ALL)
     for scope in ("read", "write", "admin", "read write"):
-        assert at_once(one.answer(form(scope=scope), False, judgement, NOW)).grant.scope
+        assert finished(one.answer(form(scope=scope), None, judgement, NOW)).grant.scope
     assert len(one.access_tokens._prepared) <= 2
 
 

@@ -42,6 +42,7 @@ def test_a_look_does_not_bring_an_old_configuration_back() -> None:
         anything,
         _Seen(1, (0, 0), None),
         anything,
+        anything,
     )
     look = Deferred.fromCoroutine(server._look())
     server._changing.acquire()  # the reload begins,

@@ -23,9 +23,11 @@ from mtlsd.errors import Fact
 from mtlsd.jose.own import OwnTokens
 from mtlsd.jose.signer import Signer
 from mtlsd.judge import Identity, Provisional
+from mtlsd.oauth.authorization import AuthorizationEndpoint, AuthorizationPolicy
 from mtlsd.oauth.bound import BoundCertificates
 from mtlsd.oauth.introspection import IntrospectionEndpoint
 from mtlsd.oauth.live import AccessTokens
+from mtlsd.oauth.pushed import PushedAuthorizationEndpoint
 from mtlsd.oauth.token_endpoint import TokenEndpoint
 from mtlsd.oauth.token_revocation import RevocationEndpoint
 from mtlsd.oauth.tokens import AccessTokenIssuer
@@ -38,6 +40,7 @@ from mtlsd.verdicts import Judge
 from mtlsd.web.resources import Token
 from mtlsd.web.serving import Current, Serving
 from tests.pki import DNS, NOW, Pki
+from tests.unit.oauth.signing import World as Authenticating
 from tests.unit.stores.artifacts_memory import MemoryArtifacts
 from tests.unit.world import LISTENER, PARTNERS, client, group, offline, snapshot
 
@@ -94,15 +97,22 @@ class World:
         tokens = AccessTokenIssuer("https://as", "https://as", timedelta(minutes=5), signer, lambda: "id")
         judge = Judge(whole)
         kept = MemoryArtifacts()
+        authenticator = Authenticating(whole.clients).authenticator
         issued = AccessTokens("https://as", whole.clients, judge, OwnTokens(), kept, BoundCertificates())
+        authorization = AuthorizationEndpoint(
+            whole.clients, kept, AuthorizationPolicy("https://as"), lambda: "secret"
+        )
         serving = Serving(
             judge,
-            TokenEndpoint(whole.clients, tokens, artifacts=kept),
+            authenticator,
+            TokenEndpoint(authenticator, tokens, artifacts=kept),
             b"",
             b"",
             self.knowledge.resolve,
             IntrospectionEndpoint(issued, signer),
             RevocationEndpoint(issued),
+            authorization,
+            PushedAuthorizationEndpoint(authorization),
         )
         self.token = Token(Current(serving, lambda *event: self.events.append(event), self.now, lambda: "id"))
         self.peer = Peer(LISTENER, "192.0.2.1", 1, judge)
