@@ -21,6 +21,7 @@ from mtlsd.ops.audit import utc_now
 HOSTS = ("localhost", "127.0.0.1", "::1")
 CLIENT_NAME = "billing.partner.example"
 RESOURCE_SERVER_NAME = "invoices.example"
+WEB_NAME = "web.example"
 
 _CONFIG = Template("""\
 # Made by `mtlsd dev init`. All keys are in docs/configuration.md.
@@ -33,7 +34,7 @@ endpoint = "tcp:$port:interface=127.0.0.1"
 certificate = "server.pem"
 key = "server.key"
 client_certificate = "required"
-serves = ["token", "introspection", "revocation"]
+serves = ["token", "introspection", "revocation", "par"]
 
 [[listener]]                             # for resource servers and browsers, which have no certificate
 name = "public"
@@ -61,13 +62,25 @@ token_endpoint_auth_method = "self_signed_tls_client_auth"
 certificate = "pinned.pem"
 scope = "invoices:read"
 
-[[client]]                               # a resource server, which may ask what tokens for it are
+[[client]]                               # acts for users
+client_id = "web"
+token_endpoint_auth_method = "tls_client_auth"
+tls_client_auth_san_dns = "$web_name"
+trust_anchors = ["dev"]
+grant_types = ["authorization_code", "refresh_token"]
+redirect_uris = ["https://web.example/callback"]
+scope = "invoices:read invoices:write"
+
+[[client]]                               # a resource server: it asks what tokens are, and calls the next one
 client_id = "invoices"
 token_endpoint_auth_method = "tls_client_auth"
 tls_client_auth_san_dns = "$resource_server_name"
 trust_anchors = ["dev"]
-grant_types = []
+grant_types = ["urn:ietf:params:oauth:grant-type:token-exchange"]
 introspects = ["https://localhost:$public_port"]
+exchanges_for = ["https://localhost:$public_port"]
+resources = ["https://ledger.example/"]
+scope = "invoices:read"
 """)
 
 
@@ -107,6 +120,7 @@ def init(directory: Path, now: datetime, *, port: int = 8443, public_port: int =
         public_port=public_port,
         client_name=CLIENT_NAME,
         resource_server_name=RESOURCE_SERVER_NAME,
+        web_name=WEB_NAME,
     )
     _write(config, text.encode(), 0o644)
     return Made(config, _commands(directory, port, public_port))
@@ -132,6 +146,7 @@ def _certificates(now: datetime) -> dict[str, dev_pki.Issued]:
         "server": dev_pki.server("localhost", HOSTS, authority, now),
         "billing": dev_pki.client("billing", [CLIENT_NAME], authority, now),
         "invoices": dev_pki.client("invoices", [RESOURCE_SERVER_NAME], authority, now),
+        "web": dev_pki.client("web", [WEB_NAME], authority, now),
         "pinned": dev_pki.client("pinned", [], None, now),
     }
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Self
 
 import attrs
 
-from mtlsd.clients.grant_types import CLIENT_CREDENTIALS, Granting
+from mtlsd.clients.grant_types import CLIENT_CREDENTIALS, TOKEN_EXCHANGE, Granting
 from mtlsd.clients.identification import Identification
 from mtlsd.clients.keys import jwks_of_keys
 from mtlsd.clients.methods import NONE, AuthMethod
@@ -48,6 +48,7 @@ MEMBERS = frozenset(
         "scope",
         "resources",
         "introspects",
+        "exchanges_for",
         "access_token_format",
         "tls_client_certificate_bound_access_tokens",
         "use_mtls_endpoint_aliases",
@@ -75,6 +76,7 @@ class Client:
     :ivar scope: what the client may ask for, and gets when it asks for nothing.
     :ivar resources: the resource indicators (RFC 8707) that the client may ask for.
     :ivar introspects: the audiences whose tokens the client, a resource server, may introspect.
+    :ivar exchanges_for: the audiences whose tokens the client, a resource server, may exchange (RFC 8693).
     :ivar use_mtls_endpoint_aliases: what the client said of itself (FAPI 2.0 section 8.1.1); it is echoed.
     """
 
@@ -100,6 +102,7 @@ class Client:
     refresh_token_seconds: int | None = None
     access_token_format: AccessTokenFormat = _DEFAULT
     introspects: tuple[str, ...] = ()
+    exchanges_for: tuple[str, ...] = ()
     use_mtls_endpoint_aliases: bool = False
 
     @property
@@ -152,6 +155,7 @@ class Client:
             scope=reader.scope(),
             resources=reader.strings("resources", is_resource, "absolute URIs without a fragment (RFC 8707)"),
             introspects=reader.strings("introspects", what="audiences"),
+            exchanges_for=reader.strings("exchanges_for", what="audiences"),
             access_token_format=reader.choice("access_token_format", ACCESS_TOKEN_FORMATS, _DEFAULT),
             tls_client_certificate_bound_access_tokens=_bound(reader, known.method),
             use_mtls_endpoint_aliases=reader.boolean("use_mtls_endpoint_aliases", False),
@@ -159,6 +163,7 @@ class Client:
             disabled=reader.boolean("disabled", False),
         )
         _check_introspection(client, mistakes)
+        _check_exchange(client, mistakes)
         mistakes.raise_if_any()
         return client
 
@@ -177,6 +182,7 @@ class Client:
             "scope": " ".join(self.scope),
             "resources": list(self.resources),
             "introspects": list(self.introspects),
+            "exchanges_for": list(self.exchanges_for),
             "access_token_format": self.access_token_format if self.access_token_format != _DEFAULT else None,
             "tls_client_certificate_bound_access_tokens": self.tls_client_certificate_bound_access_tokens,
             "use_mtls_endpoint_aliases": self.use_mtls_endpoint_aliases or None,
@@ -222,4 +228,19 @@ def _check_introspection(client: Client, mistakes: Mistakes) -> None:
             "introspects",
             "a public client cannot prove that it is the one that may",
             "Remove this key, or give the client a token_endpoint_auth_method.",
+        )
+
+
+def _check_exchange(client: Client, mistakes: Mistakes) -> None:
+    if TOKEN_EXCHANGE in client.grant_types and client.is_public:
+        mistakes.add(
+            "grant_types",
+            "a public client cannot prove that it is the one that acts (RFC 8693 section 4.1)",
+            f"Remove {TOKEN_EXCHANGE}, or give the client a token_endpoint_auth_method.",
+        )
+    if client.exchanges_for and TOKEN_EXCHANGE not in client.grant_types:
+        mistakes.add(
+            "exchanges_for",
+            "the client exchanges no tokens",
+            f"Add {TOKEN_EXCHANGE} to grant_types, or remove this key.",
         )

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from mtlsd.clients.client import MEMBERS, Client
-from mtlsd.clients.grant_types import CLIENT_CREDENTIALS
+from mtlsd.clients.grant_types import GRANT_TYPES
 from mtlsd.clients.methods import PKI, SELF_SIGNED, AuthMethod
 from mtlsd.clients.mistakes import Mistakes
 from mtlsd.errors import Mistake
 
-SERVED_GRANT_TYPES: Final[tuple[str, ...]] = (CLIENT_CREDENTIALS,)
+SERVED_GRANT_TYPES: Final[tuple[str, ...]] = GRANT_TYPES
 SERVED_METHODS: Final[tuple[AuthMethod, ...]] = (PKI, SELF_SIGNED)
 
 NOT_SERVED_MEMBERS: Final = frozenset(
@@ -19,10 +19,6 @@ NOT_SERVED_MEMBERS: Final = frozenset(
         "token_endpoint_auth_signing_alg",
         "client_secret_hash",
         "allow_client_secret",
-        "response_types",
-        "redirect_uris",
-        "refresh_token_seconds",
-        "require_pushed_authorization_requests",
         "use_mtls_endpoint_aliases",
     }
 )

@@ -63,6 +63,22 @@ def check_served(listeners: Sequence[Listener], issuer: str, notes: Notes) -> No
         notes.warn("issuer", "no listener that serves metadata is reached there (RFC 8414 section 3)", remedy)
 
 
+def check_pushing(
+    listeners: Sequence[Listener], required: bool, clients: Sequence[Known], notes: Notes
+) -> None:
+    """Where authorization requests have to be pushed (RFC 9126), there is a place to push them to."""
+    if any("par" in listener.serves for listener in listeners):
+        return
+    remedy = 'Add serves = ["par"] to a listener that asks for certificates.'
+    if required:
+        notes.at("authorization").add("require_pushed", "no listener takes pushed requests", remedy)
+    for known in clients:
+        if known.registration.client.require_pushed_authorization_requests:
+            known.notes.add(
+                "require_pushed_authorization_requests", "no listener takes pushed requests", remedy
+            )
+
+
 def check_trust(
     listeners: Sequence[tuple[Listener, Notes]], groups: Sequence[tuple[AnchorGroup, Notes]], pins: bool
 ) -> None:

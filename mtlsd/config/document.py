@@ -13,7 +13,10 @@ from typing import Annotated, Any
 
 import attrs
 
+from mtlsd.clients.grant_types import CLIENT_CREDENTIALS
+from mtlsd.clients.methods import CERTIFICATE_METHODS
 from mtlsd.config.model import ClientCertificate, RefuseIn, Served, SigningAlgorithm
+from mtlsd.oauth.registration_policy import Mode
 from mtlsd.pki.revocation import OnUnknown, Source
 
 
@@ -87,9 +90,21 @@ class TokensTable:
     """`[tokens]`"""
 
     access_token_seconds: Annotated[int, Between(1, 86_400)] = 300
+    code_seconds: Annotated[int, Between(1, 60)] = 60
+    refresh_token_seconds: Annotated[int, Between(60, 316_224_000)] = 2_592_000
+    refresh_token_idle_seconds: Annotated[int, Between(60, 316_224_000)] = 1_209_600
     signing_keys: str = "keys/"
     signing_algorithm: SigningAlgorithm = "ES256"
     audience: str | None = None
+
+
+@attrs.frozen
+class AuthorizationTable:
+    """`[authorization]`"""
+
+    require_pushed: bool = False
+    require_pkce: bool = True
+    request_uri_seconds: Annotated[int, Between(5, 600)] = 60
 
 
 @attrs.frozen
@@ -128,6 +143,24 @@ class UsersTable:
 
 
 @attrs.frozen
+class RegistrationTable:
+    """`[registration]`"""
+
+    modes: tuple[Mode, ...] = ()
+    trust_anchors: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    grant_types: tuple[str, ...] = (CLIENT_CREDENTIALS,)
+    token_endpoint_auth_methods: tuple[str, ...] = CERTIFICATE_METHODS
+    redirect_hosts: tuple[str, ...] = ()
+    unproven_names: bool = False
+    per_address_per_hour: Annotated[int, Between(1, 1_000_000)] = 60
+    open_per_hour: Annotated[int, Between(1, 1_000_000)] = 60
+    most_clients: Annotated[int, Between(1, 1_000_000)] = 1000
+    unused_days: Annotated[int, Between(0, 3650)] = 0
+
+
+@attrs.frozen
 class TopTable:
     """The keys above the first table."""
 
@@ -147,5 +180,13 @@ ARRAYS: Mapping[str, type[Any]] = MappingProxyType(
     {"listener": ListenerTable, "trust_anchors": TrustAnchorsTable, "client": CertificateKeys}
 )
 TABLES: Mapping[str, type[Any]] = MappingProxyType(
-    {"tokens": TokensTable, "store": StoreTable, "audit": AuditTable, "fetch": FetchTable, "users": UsersTable}
+    {
+        "tokens": TokensTable,
+        "authorization": AuthorizationTable,
+        "store": StoreTable,
+        "audit": AuditTable,
+        "fetch": FetchTable,
+        "users": UsersTable,
+        "registration": RegistrationTable,
+    }
 )

@@ -71,6 +71,9 @@ def _check_contradictions(table: ListenerTable, notes: Notes) -> None:
         remedy = "Set it to true again when the old PKI is gone."
         notes.warn("x509_strict", "is false: certificates that break rules of RFC 5280 are accepted", remedy)
     if table.client_certificate != "none":
+        if "authorization" in table.serves:
+            remedy = 'Serve it on a listener with client_certificate = "none".'
+            notes.add("serves", '"authorization" is for browsers, which would ask for certificates', remedy)
         return
     for key in ("refuse_in", "trust_anchors", "x509_strict"):
         if getattr(table, key) is not None:

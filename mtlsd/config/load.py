@@ -14,25 +14,29 @@ from mtlsd.config.checks import (
     Known,
     check_groups_of_clients,
     check_places,
+    check_pushing,
     check_reachable,
     check_served,
     check_trust,
 )
+from mtlsd.config.document import AuthorizationTable
 from mtlsd.config.endpoints import CheckEndpoint, check_plugin
 from mtlsd.config.fetching import check_jwks_uri, load_fetch
 from mtlsd.config.introspecting import check_introspection
 from mtlsd.config.listeners import Surroundings, load_listener
 from mtlsd.config.lists import READ_AT_ONCE
-from mtlsd.config.model import Config, Fetch, Listener, Loaded, Tokens
+from mtlsd.config.model import Config, Fetch, Listener, Loaded, Requests, Tokens
 from mtlsd.config.notes import Notes
 from mtlsd.config.outputs import audit_file, directory_of, store_file
 from mtlsd.config.read import Document, read_document
+from mtlsd.config.registering import check_registration, load_registration_policy
 from mtlsd.config.registrations import load_registration
 from mtlsd.config.revocation import Sources, check_revocation, with_revocation
 from mtlsd.config.text import check_names, shown
 from mtlsd.config.urls import check_url
 from mtlsd.config.users import check_users, load_users
 from mtlsd.errors import ConfigError
+from mtlsd.oauth.registration_policy import RegistrationPolicy
 from mtlsd.pki.path import AnchorGroup
 from mtlsd.pki.printable import printable
 
@@ -85,6 +89,7 @@ class _Loader:
         outputs = self._outputs(issuer)
         users = load_users(self.document.users, self.path.parent, self.notes.at("users"))
         check_users(users, [listener for listener, _ in listeners], self.notes.at("users"))
+        registration = self._registration(groups, fetch, [listener for listener, _ in listeners])
         if self.document.top is None:
             return None
         return Config(
@@ -95,10 +100,12 @@ class _Loader:
             drain_seconds=self.document.top.drain_seconds,
             registrations=tuple(known.registration for known in clients),
             tokens=outputs.tokens,
+            requests=_requests(self.document.authorization),
             store=outputs.store,
             audit=outputs.audit,
             fetch=fetch,
             users=users,
+            registration=registration,
         )
 
     def _issuer(self) -> str:
@@ -166,10 +173,20 @@ class _Loader:
         served = [listener for listener, _ in listeners]
         homes = [(groups[entry.table.name], entry.notes) for entry in self.document.trust_anchors]
         check_served(served, issuer, self.notes)
+        check_pushing(served, self.document.authorization.require_pushed, clients, self.notes)
         check_revocation(homes)
         check_trust(listeners, homes, any(known.registration.client.pins for known in clients))
         check_reachable(clients, served)
         check_introspection(clients, served)
+
+    def _registration(
+        self, groups: Mapping[str, AnchorGroup], fetch: Fetch, listeners: Sequence[Listener]
+    ) -> RegistrationPolicy:
+        notes = self.notes.at("registration")
+        policy = load_registration_policy(self.document.registration, groups, fetch, notes)
+        if not self.notes.fatal:
+            check_registration(policy, listeners, notes)
+        return policy
 
     def _outputs(self, issuer: str) -> _Outputs:
         document, directory = self.document, self.path.parent
@@ -178,12 +195,19 @@ class _Loader:
             notes.add("audience", "is empty", "Name the resource server, or remove it to take the issuer.")
         tokens = Tokens(
             access_token_seconds=document.tokens.access_token_seconds,
+            code_seconds=document.tokens.code_seconds,
+            refresh_token_seconds=document.tokens.refresh_token_seconds,
+            refresh_token_idle_seconds=document.tokens.refresh_token_idle_seconds,
             signing_keys=directory_of("signing_keys", document.tokens.signing_keys, directory, notes),
             signing_algorithm=document.tokens.signing_algorithm,
             audience=document.tokens.audience or issuer,
         )
         store = store_file(document.store.url, directory, self.notes.at("store"))
         return _Outputs(tokens, store, audit_file(document.audit.file, directory, self.notes.at("audit")))
+
+
+def _requests(table: AuthorizationTable) -> Requests:
+    return Requests(table.require_pushed, table.require_pkce, table.request_uri_seconds)
 
 
 @attrs.frozen

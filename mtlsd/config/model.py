@@ -15,12 +15,23 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from mtlsd.clients.index import Registration
 from mtlsd.errors import Mistake
+from mtlsd.oauth.registration_policy import RegistrationPolicy
 from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.path import AnchorGroup
 
 ClientCertificate = Literal["required", "optional", "none"]
 RefuseIn = Literal["handshake", "response"]
-Served = Literal["token", "introspection", "revocation", "metadata", "jwks", "metrics"]
+Served = Literal[
+    "token",
+    "introspection",
+    "revocation",
+    "authorization",
+    "par",
+    "registration",
+    "metadata",
+    "jwks",
+    "metrics",
+]
 SigningAlgorithm = Literal["ES256", "RS256", "PS256", "EdDSA"]
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -95,16 +106,35 @@ class Listener:
 
 @attrs.frozen
 class Tokens:
-    """Access tokens.
+    """Access tokens, and what they are exchanged for.
 
+    :ivar refresh_token_seconds: how long a refresh token lives; clients may have a span of their own.
+    :ivar refresh_token_idle_seconds: how long it lives unused.
     :ivar audience: `aud` of a token for which the client asked for no `resource` (RFC 9068 section 3).
     :ivar signing_keys: the directory of the keyring.
     """
 
     access_token_seconds: int
+    code_seconds: int
+    refresh_token_seconds: int
+    refresh_token_idle_seconds: int
     signing_keys: Path
     signing_algorithm: SigningAlgorithm
     audience: str
+
+
+@attrs.frozen
+class Requests:
+    """What is demanded of authorization requests.
+
+    :ivar require_pushed: whether they have to be pushed (RFC 9126), whatever the client says.
+    :ivar require_pkce: whether confidential clients have to use PKCE too.
+    :ivar request_uri_seconds: how long a pushed request can be used.
+    """
+
+    require_pushed: bool
+    require_pkce: bool
+    request_uri_seconds: int
 
 
 @attrs.frozen
@@ -148,6 +178,7 @@ class Config:
     :ivar path: the file that it was read from.
     :ivar store: the SQLite database of registered clients.
     :ivar audit: the audit log's file; None for the standard output.
+    :ivar registration: what clients may register by themselves, and who may.
     :ivar registrations: the clients from files; those of the store join them later.
     """
 
@@ -156,12 +187,14 @@ class Config:
     listeners: tuple[Listener, ...]
     groups: tuple[AnchorGroup, ...]
     tokens: Tokens
+    requests: Requests
     store: Path
     audit: Path | None
     fetch: Fetch
     users: Users
     drain_seconds: int
     registrations: tuple[Registration, ...]
+    registration: RegistrationPolicy
 
     @property
     def asks_users(self) -> bool:

@@ -13,9 +13,11 @@ from mtlsd.config.document import (
     ARRAYS,
     TABLES,
     AuditTable,
+    AuthorizationTable,
     CertificateKeys,
     FetchTable,
     ListenerTable,
+    RegistrationTable,
     StoreTable,
     TokensTable,
     TopTable,
@@ -63,10 +65,12 @@ class Document:
 
     top: TopTable | None
     tokens: TokensTable
+    authorization: AuthorizationTable
     store: StoreTable
     audit: AuditTable
     fetch: FetchTable
     users: UsersTable
+    registration: RegistrationTable
     listeners: tuple[Entry[ListenerTable], ...]
     trust_anchors: tuple[Entry[TrustAnchorsTable], ...]
     clients: tuple[ClientEntry, ...]
@@ -84,10 +88,12 @@ def read_document(path: Path, notes: Notes) -> Document | None:
     document = Document(
         top=structure(top, TopTable, notes, also=(*ARRAYS, *TABLES)),
         tokens=_table(raw, "tokens", TokensTable, notes),
+        authorization=_table(raw, "authorization", AuthorizationTable, notes),
         store=_table(raw, "store", StoreTable, notes),
         audit=_table(raw, "audit", AuditTable, notes),
         fetch=_table(raw, "fetch", FetchTable, notes),
         users=_table(raw, "users", UsersTable, notes),
+        registration=_table(raw, "registration", RegistrationTable, notes),
         listeners=tuple(_array(raw, "listener", ListenerTable, notes)),
         trust_anchors=tuple(_array(raw, "trust_anchors", TrustAnchorsTable, notes)),
         clients=tuple(clients),

@@ -8,12 +8,26 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from mtlsd.clients.grant_types import AUTHORIZATION_CODE, REFRESH_TOKEN
 from mtlsd.clients.methods import PKI, SELF_SIGNED
 from mtlsd.clients.served import SERVED_GRANT_TYPES
+from mtlsd.oauth.pkce import METHOD
 
-PATHS = {"token": "/token", "introspection": "/introspect", "revocation": "/revoke", "jwks": "/jwks"}
-CLIENT_ENDPOINTS = ("token", "introspection", "revocation")
-"""Those at which clients authenticate; each is called in the metadata as here, with `_endpoint` behind it."""
+PATHS = {
+    "token": "/token",
+    "introspection": "/introspect",
+    "revocation": "/revoke",
+    "authorization": "/authorize",
+    "par": "/par",
+    "registration": "/register",
+    "jwks": "/jwks",
+}
+CLIENT_ENDPOINTS = ("token", "introspection", "revocation", "par")
+"""Those at which clients authenticate."""
+
+# What an endpoint is called in the metadata, with `_endpoint` behind it, where that is not our own name
+_NAMES = {"par": "pushed_authorization_request"}
+_OF_USERS = (AUTHORIZATION_CODE, REFRESH_TOKEN)
 
 _WELL_KNOWN = "/.well-known/oauth-authorization-server"
 
@@ -42,28 +56,48 @@ def well_known_path(issuer: str) -> str:
 
 
 def authorization_server_metadata(
-    issuer: str, listeners: Sequence[ServedListener], signing_alg: str
+    issuer: str, listeners: Sequence[ServedListener], signing_alg: str, require_pushed: bool = False
 ) -> dict[str, Any]:
     """What the server says of itself. Members without a value are left out (RFC 8414 section 3.2).
 
     :param signing_alg: that of the key that signs now.
+    :param require_pushed: whether authorization requests have to be pushed, whatever the client says.
     """
     endpoints = {
-        f"{name}_endpoint": listener.url(name)
+        f"{_NAMES.get(name, name)}_endpoint": listener.url(name)
         for name in CLIENT_ENDPOINTS
         if (listener := _first(listeners, name, asks_for_certificate=True)) is not None
     }
     jwks = _first(listeners, "jwks", asks_for_certificate=False) or _first(listeners, "jwks")
     metadata: dict[str, Any] = {"issuer": issuer}
-    # No response_types_supported: RFC 8414 section 2 requires it, but there is no response type without an
-    # authorization endpoint, and by section 3.2 an array without elements MUST be left out.
+    authorization = _first(listeners, "authorization", asks_for_certificate=False)
+    # RFC 8414 section 2 requires response_types_supported, but without an authorization endpoint there is no
+    # response type, and by section 3.2 an array without elements MUST be left out.
+    if authorization is not None:
+        metadata["authorization_endpoint"] = authorization.url("authorization")
+        metadata["response_types_supported"] = ["code"]
+        metadata["response_modes_supported"] = ["query"]
+        metadata["code_challenge_methods_supported"] = [METHOD]
+        metadata["authorization_response_iss_parameter_supported"] = True
     for name, url in endpoints.items():
         metadata[name] = url
-        metadata[f"{name}_auth_methods_supported"] = _methods(listeners, name.removesuffix("_endpoint"))
+        own = name.removesuffix("_endpoint")
+        if own in CLIENT_ENDPOINTS:  # that of pushed requests has none of its own
+            metadata[f"{name}_auth_methods_supported"] = _methods(listeners, own)
     if "token_endpoint" in endpoints:
-        metadata["grant_types_supported"] = list(SERVED_GRANT_TYPES)
+        metadata["grant_types_supported"] = [
+            name for name in SERVED_GRANT_TYPES if authorization is not None or name not in _OF_USERS
+        ]
+    if "pushed_authorization_request_endpoint" in endpoints:
+        metadata["require_pushed_authorization_requests"] = require_pushed
     if "introspection_endpoint" in endpoints:
         metadata["introspection_signing_alg_values_supported"] = [signing_alg]
+    registration = _first(listeners, "registration", asks_for_certificate=False)
+    with_certificate = _first(listeners, "registration", asks_for_certificate=True)
+    if (anywhere := registration or with_certificate) is not None:
+        metadata["registration_endpoint"] = anywhere.url("registration")
+    if with_certificate is not None:
+        endpoints["registration_endpoint"] = with_certificate.url("registration")
     if jwks is not None:
         metadata["jwks_uri"] = jwks.url("jwks")
     metadata["tls_client_certificate_bound_access_tokens"] = True

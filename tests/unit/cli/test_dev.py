@@ -68,7 +68,7 @@ def test_keys_are_private(made: Made) -> None:
     directory = made.config.parent
     assert directory.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in directory.glob("*.key")} == {0o600}
-    assert len(list(directory.glob("*.key"))) == 5
+    assert len(list(directory.glob("*.key"))) == 6
 
 
 def test_commands_name_files_that_are_there(tmp_path: Path) -> None:

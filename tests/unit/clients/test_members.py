@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mtlsd.clients.client import MEMBERS, Client
 from mtlsd.clients.fapi import fapi2_mistakes
-from mtlsd.clients.grant_types import GRANT_TYPES
+from mtlsd.clients.grant_types import GRANT_TYPES, TOKEN_EXCHANGE
 from mtlsd.clients.keys import MOST_KEYS, keys_of_jwks, usable_keys
 from mtlsd.clients.secret import SecretHash
 from mtlsd.clients.served import NOT_SERVED_MEMBERS, SERVED_GRANT_TYPES, SERVED_METHODS, not_served
@@ -136,6 +136,8 @@ def test_redirect_uris_are_compared_exactly() -> None:
             "tls_client_certificate_bound_access_tokens",
         ),
         (PUBLIC, {"introspects": ["https://api.example/"]}, "introspects"),
+        (PUBLIC, {"grant_types": ["authorization_code", TOKEN_EXCHANGE]}, "grant_types"),
+        (NAMED, {"exchanges_for": ["https://api.example/"]}, "exchanges_for"),
         (PUBLIC, {"jwks": SIGNING["jwks"]}, "jwks"),
         (PUBLIC, {"jwks_uri": "https://client.example/jwks"}, "jwks_uri"),
         (PUBLIC, {"client_secret_hash": HASH}, "client_secret_hash"),

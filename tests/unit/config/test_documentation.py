@@ -24,6 +24,8 @@ TABLES: dict[str, type[attrs.AttrsInstance]] = {
     "`revocation`": document.RevocationTable,
     "`[fetch]`": document.FetchTable,
     "`[tokens]`": document.TokensTable,
+    "`[authorization]`": document.AuthorizationTable,
+    "`[registration]`": document.RegistrationTable,
     "`[store]`": document.StoreTable,
     "`[audit]`": document.AuditTable,
     "`[users]`": document.UsersTable,

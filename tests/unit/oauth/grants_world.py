@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from itertools import count
+from secrets import token_urlsafe
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -119,10 +120,7 @@ class AuthorizationWorld:
 
     def __attrs_post_init__(self) -> None:
         index = ClientIndex.build(Registration(own, "test") for own in self.clients)
-        secrets = count()
-        self.endpoint = AuthorizationEndpoint(
-            index, self.artifacts, self.policy, lambda: f"secret-{next(secrets)}"
-        )
+        self.endpoint = AuthorizationEndpoint(index, self.artifacts, self.policy, token_urlsafe)
 
     def asking(self, client_id: str = "web", **changes: str | tuple[str, ...] | None) -> Form:
         """A request as it should be, but for the changes."""
@@ -185,8 +183,7 @@ class GrantWorld(AuthorizationWorld):
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         tokens = access_tokens()
-        secrets = count()
-        refresh_tokens = RefreshTokens(self.lifetime, self.idle, lambda: f"refresh-{next(secrets)}")
+        refresh_tokens = RefreshTokens(self.lifetime, self.idle, token_urlsafe)
         self.codes = CodeGrant(self.artifacts, tokens, refresh_tokens)
         self.refreshing = RefreshGrant(self.artifacts, tokens, refresh_tokens)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mtlsd.clients.grant_types import GRANT_TYPES, TOKEN_EXCHANGE
 from mtlsd.oauth.metadata import ServedListener, authorization_server_metadata, well_known_path
 
 ISSUER = "https://as.example.com"
@@ -15,7 +16,7 @@ def test_one_listener() -> None:
         "issuer": ISSUER,
         "token_endpoint": "https://as.example.com:8443/token",
         "token_endpoint_auth_methods_supported": ["tls_client_auth", "self_signed_tls_client_auth"],
-        "grant_types_supported": ["client_credentials"],
+        "grant_types_supported": ["client_credentials", TOKEN_EXCHANGE],
         "jwks_uri": "https://as.example.com:8443/jwks",
         "tls_client_certificate_bound_access_tokens": True,
     }
@@ -44,6 +45,25 @@ def test_endpoints_for_tokens() -> None:
     for name in ("token", "introspection", "revocation"):
         assert metadata[f"{name}_endpoint_auth_methods_supported"] == ["self_signed_tls_client_auth"]
     assert metadata["introspection_signing_alg_values_supported"] == ["PS256"]
+
+
+def test_authorization() -> None:
+    """R63, R64, R65: what clients that act for users have to know; R35: browsers need no alias."""
+    browsers = ServedListener("https://as.example.com", frozenset({"authorization"}), False, False)
+    clients = ServedListener("https://mtls.example", frozenset({"token", "par"}), True, True)
+    metadata = authorization_server_metadata(ISSUER, [browsers, clients], "ES256", require_pushed=True)
+    assert metadata["authorization_endpoint"] == "https://as.example.com/authorize"
+    assert metadata["pushed_authorization_request_endpoint"] == "https://mtls.example/par"
+    assert metadata["require_pushed_authorization_requests"] is True
+    assert metadata["response_types_supported"] == ["code"]
+    assert metadata["code_challenge_methods_supported"] == ["S256"]
+    assert metadata["authorization_response_iss_parameter_supported"] is True
+    assert metadata["grant_types_supported"] == list(GRANT_TYPES)
+    assert metadata["mtls_endpoint_aliases"].keys() == {
+        "token_endpoint",
+        "pushed_authorization_request_endpoint",
+    }
+    assert "pushed_authorization_request_endpoint_auth_methods_supported" not in metadata
 
 
 def test_pki_method_only_with_anchors() -> None:
