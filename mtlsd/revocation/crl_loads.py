@@ -34,6 +34,7 @@ _T = TypeVar("_T")
 _MOST_WAITING: Final = 10_000  # there are not more sources
 _NOT_MODIFIED: Final = 304
 _LONGEST_DETAIL: Final = 200
+_BREATH_SECONDS: Final = 0.000_01  # and what the system makes of it: some ten of these
 _ACCEPT: Final = {"Accept": "application/pkix-crl, */*;q=0.1"}
 
 Report = Callable[[str, Mapping[str, Fact]], None]
@@ -343,10 +344,14 @@ class Loads:
         )
 
     def _breathe(self) -> None:
-        """In the thread: let others run, and end when nobody wants the work any more."""
+        """In the thread: let others run, and end when nobody wants the work any more.
+
+        To sleep for no time at all is not enough: this thread would have the interpreter again before the
+        reactor has woken up, which then waits 5 ms, several times for each request.
+        """
         if self.ended:
             raise _Ending
-        time.sleep(0)
+        time.sleep(_BREATH_SECONDS)
 
 
 def _read_file(reader: Reader, name: str, known: Stamp | None, most: int) -> tuple[Stamp, Reading | None]:
