@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
 
@@ -14,6 +14,10 @@ from mtlsd.pki.certificate import Certificate
 Status = Literal["good", "revoked", "unknown"]
 Source = Literal["crl", "ocsp"]
 OnUnknown = Literal["refuse", "allow"]
+
+
+UNKNOWN_LASTS: Final = timedelta(seconds=60)
+"""A responder may hear of a new certificate at any time: then it is asked again, whatever it said."""
 
 
 @attrs.frozen
@@ -69,3 +73,8 @@ class Answer:
     facts: Mapping[str, Fact] = attrs.field(factory=dict, eq=False)
     fetched_at: datetime | None = None
     fresh_until: datetime | None = None
+
+    def is_worth_asking_again(self, now: datetime) -> bool:
+        """Whether the source did not know the certificate, and that is a while ago."""
+        since = self.fetched_at
+        return self.status == "unknown" and since is not None and since + UNKNOWN_LASTS <= now

@@ -174,7 +174,8 @@ class _Check:
         if answer is not None and self._fresh_until(answer) > self.now:
             if answer.status != "unknown":
                 return _Said(answer)
-            return _Said(why=f"ocsp.unknown: {answer.source} does not know the certificate")
+            if not answer.is_worth_asking_again(self.now):
+                return _Said(why=f"ocsp.unknown: {answer.source} does not know the certificate")
         said = _Said(why="ocsp.no_url: the certificate names no responder")
         if self.policy.ocsp_url is not None or certificate.ocsp_urls:
             said = self._open("ocsp", path, position, "ocsp.none: no responder has been asked")

@@ -191,9 +191,9 @@ class OcspAnswers:
         inquiry = Inquiry.of(group, certificate, issuers)
         if not inquiry.urls:
             return "ocsp.no_url: the certificate names no responder"
-        self.get(group.name, certificate, issuers[0])
-        kept = self._table.peek(inquiry.key)
-        if kept is not None and kept.is_fresh(self._now()):
+        answer = self.get(group.name, certificate, issuers[0])
+        kept, now = self._table.peek(inquiry.key), self._now()
+        if kept is not None and kept.is_fresh(now) and answer and not answer.is_worth_asking_again(now):
             return None
         seconds = self._limits.deadline_seconds if deadline_seconds is None else deadline_seconds
         try:

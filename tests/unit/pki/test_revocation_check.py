@@ -178,3 +178,11 @@ def test_never_is_an_instant_too() -> None:
     known = KnownHere(answers={LEAF.sha256: Answer("good", f"ocsp {URL}", NOW - HOUR, never)})
     finding = find(known, order=("ocsp",), grace=HOUR, max_age=timedelta(days=7))
     assert (finding.status, finding.until) == ("good", NOW - HOUR + timedelta(days=7))
+
+
+def test_who_does_not_know_is_asked_again_soon() -> None:
+    """A certificate may be newer than what its responder has heard."""
+    fetched = attrs.evolve(said("unknown"), fetched_at=NOW - timedelta(seconds=59))
+    assert find(KnownHere(answers={LEAF.sha256: fetched}), order=("ocsp",)).status == "unknown"
+    fetched = attrs.evolve(fetched, fetched_at=NOW - timedelta(seconds=60))
+    assert find(KnownHere(answers={LEAF.sha256: fetched}), order=("ocsp",)).status == "awaited"

@@ -85,7 +85,7 @@ def test_restart(tmp_path: Path, kind: str) -> None:
     world.react = world.honest(kind)
     assert world.why() is None
     before = world.get()
-    world.clock.advance(600)
+    world.clock.advance(30)
     world.react = down
     world.restart()
     assert world.answers.status()[0].answers == {"unread": 1}
