@@ -35,6 +35,12 @@ def _request(
     return Reason(code, error, status, 0, meaning, remedy)
 
 
+def _registration(
+    code: str, meaning: str, remedy: str, error: str = "invalid_client_metadata", status: int = 400
+) -> Reason:
+    return _request(code, meaning, remedy, error, status)
+
+
 # -- the certificate itself ------------------------------------------------------------------------------
 
 CERTIFICATE_ABSENT = _certificate(
@@ -167,7 +173,7 @@ CHAIN_INVALID = _certificate(
     "Look up the verify error that the facts name.",
 )
 
-# -- whether it was revoked -----------------------------------------------------------------------------------
+# -- whether it was revoked ------------------------------------------------------------------------------
 
 REVOCATION_REVOKED = _certificate(
     "revocation.revoked",
@@ -622,6 +628,70 @@ EXCHANGE_TARGET = _request(
 )
 EXCHANGE_DEPTH = _request(
     "exchange.depth", "The token was exchanged too often already.", "Shorten the chain of services."
+)
+
+# -- registration of clients (RFC 7591, RFC 7592) -------------------------------------------------------------
+
+REGISTRATION_JSON = _registration(
+    "registration.json",
+    "The body is not the JSON object of client metadata.",
+    "Send one object as application/json; the facts say what is wrong with it.",
+)
+REGISTRATION_METADATA = _registration(
+    "registration.metadata",
+    "The client metadata cannot be registered.",
+    "The facts name each member and what is wrong with it; [registration] says what clients may have.",
+)
+REGISTRATION_REDIRECT_URI = _registration(
+    "registration.redirect_uri",
+    "A redirect URI cannot be registered.",
+    "Name its host in redirect_hosts of [registration], if it should be.",
+    "invalid_redirect_uri",
+)
+REGISTRATION_UNPROVEN = _registration(
+    "registration.unproven",
+    "The connection does not prove the name or the certificate that is to be registered.",
+    "Register over a connection with that certificate, or let unproven_names of [registration] allow it.",
+)
+REGISTRATION_TAKEN = _registration(
+    "registration.taken",
+    "The name, certificate or jwks_uri cannot be registered.",
+    "It belongs to a client already; the facts tell which.",
+)
+REGISTRATION_CREDENTIALS = _registration(
+    "registration.credentials",
+    "The caller may not register clients: no certificate of an allowed group, no initial access token.",
+    "Present such a certificate, or have the operator issue a token: mtlsd client token.",
+    "invalid_token",
+    401,
+)
+REGISTRATION_TOKEN = _registration(
+    "registration.token",
+    "The access token is not one for this client, has been replaced, or was used up.",
+    "Use the newest registration_access_token, or ask for another initial access token.",
+    "invalid_token",
+    401,
+)
+REGISTRATION_APPROVAL = _registration(
+    "registration.approval",
+    "The change touches what the client is known by, so an operator has to approve it.",
+    "Send it over a connection with the client's present certificate, or mtlsd client approve.",
+    "access_denied",
+    403,
+)
+REGISTRATION_THROTTLED = _registration(
+    "registration.throttled",
+    "There were too many registrations, from this address or altogether.",
+    "Wait as long as Retry-After says. Many of these from one address are an attack.",
+    "temporarily_unavailable",
+    429,
+)
+REGISTRATION_FULL = _registration(
+    "registration.full",
+    "There are as many clients as most_clients allows.",
+    "Raise it, or have unused clients removed with unused_days.",
+    "temporarily_unavailable",
+    503,
 )
 
 REASONS: Mapping[str, Reason] = MappingProxyType(
