@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mtlsd.cli import client_approve, client_token
 from mtlsd.cli.client_metadata import make_secret, metadata_in
 from mtlsd.cli.common import (
     add_config,
@@ -64,6 +65,8 @@ def register(verbs: Any) -> None:
         if name == "show":
             add_json(action)
         action.set_defaults(do=do)
+    client_token.register(actions)
+    client_approve.register(actions)
 
 
 def _register_add(actions: Any) -> None:

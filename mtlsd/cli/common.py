@@ -17,7 +17,7 @@ from mtlsd.clients.client import Client
 from mtlsd.config.load import load
 from mtlsd.config.model import Config
 from mtlsd.ops.audit import utc_now
-from mtlsd.stores.interfaces import ClientStore
+from mtlsd.stores.interfaces import Store
 from mtlsd.stores.sqlite import open_store
 from mtlsd.stores.workers import InlineWorker
 
@@ -57,7 +57,7 @@ def result_of(deferred: Deferred[T]) -> T:
 
 
 @contextmanager
-def opened_store(config: Config) -> Iterator[ClientStore]:
+def opened_store(config: Config) -> Iterator[Store]:
     """The configuration's store, for a command: every call has been done when it returns.
 
     :raises StoreError: where it cannot be opened.
