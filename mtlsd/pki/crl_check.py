@@ -7,9 +7,7 @@ issuer's other key does not stand in for one of its own key that has run out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Final, Literal
 
 import attrs
@@ -22,23 +20,7 @@ from mtlsd.pki.crl_refused import CrlRefused
 from mtlsd.pki.crl_scope import covered_reasons, is_complete, is_direct, is_related, is_vouched, points_of
 from mtlsd.pki.crl_table import CrlTable, issuers_of
 from mtlsd.pki.path import Path
-from mtlsd.pki.revocation import Answer
-
-REASONS: Final[Mapping[int, str]] = MappingProxyType(
-    {
-        0: "unspecified",
-        1: "keyCompromise",
-        2: "cACompromise",
-        3: "affiliationChanged",
-        4: "superseded",
-        5: "cessationOfOperation",
-        6: "certificateHold",
-        8: "removeFromCRL",
-        9: "privilegeWithdrawn",
-        10: "aACompromise",
-    }
-)
-"""The names of RFC 5280 §5.3.1."""
+from mtlsd.pki.revocation import CRL_REASONS, Answer
 
 # Of several whys that which came furthest is told: the list that nearly did.
 _RANKS: Final = (
@@ -246,7 +228,7 @@ class _Findings:
             this_update=min((own.described.this_update for own in self.used), default=None),
             next_update=min((own.described.next_update for own in self.used), default=None),
             revoked_at=None if self.revoked is None else self.revoked.revoked_at,
-            reason=None if self.revoked is None else REASONS[self.revoked.reason],
+            reason=None if self.revoked is None else CRL_REASONS[self.revoked.reason],
         )
 
 

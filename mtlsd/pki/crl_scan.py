@@ -23,6 +23,7 @@ from mtlsd.pki.crl_index import (
 from mtlsd.pki.crl_refused import CrlRefused
 from mtlsd.pki.der_values import ENUMERATED, INTEGER, extensions
 from mtlsd.pki.distribution_points import read_general_names
+from mtlsd.pki.revocation import CRL_REASONS
 
 _UTC_TIME: Final = 0x17
 _DAY: Final = rb"(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d[0-5]\dZ"
@@ -39,7 +40,6 @@ _NAMES_ISSUER: Final = bytes.fromhex("0603551d1d")  # certificateIssuer, as it i
 # Nothing depends on an invalidityDate, and every entry may have another.
 _INVALIDITY_DATE: Final = re.compile(bytes.fromhex("0603551d180411180f") + rb"\d{14}Z")
 _SOME_INVALIDITY_DATE: Final = bytes.fromhex("0603551d180411180f") + b"20000101000000Z"
-_REASONS: Final = frozenset({0, 1, 2, 3, 4, 5, 6, 8, 9, 10})
 _MOST_SERIAL_OCTETS: Final = 127
 _MOST_ISSUERS: Final = 4096
 _MOST_ENDINGS_KEPT: Final = 1024
@@ -156,7 +156,7 @@ def _read_ending(encoded: bytes) -> tuple[int, bytes | None]:
     for oid, extension in extensions(encoded).items():
         if oid == _REASON_CODE:
             code = der.element(extension.value, ENUMERATED).content
-            if len(code) != 1 or code[0] not in _REASONS:
+            if len(code) != 1 or code[0] not in CRL_REASONS:
                 raise ValueError("a reason that there is not")
             reason = code[0]
         elif oid == _CERTIFICATE_ISSUER:

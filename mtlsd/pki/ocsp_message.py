@@ -31,6 +31,7 @@ from mtlsd.pki.der_values import (
     row,
 )
 from mtlsd.pki.ocsp_request import HASHES, CertId
+from mtlsd.pki.revocation import CRL_REASONS
 
 SUCCESSFUL: Final = 0
 BASIC: Final = "1.3.6.1.5.5.7.48.1.1"
@@ -39,20 +40,6 @@ MOST_CERTIFICATES: Final = 8
 
 STATUSES: Final[Mapping[int, str]] = MappingProxyType(
     {1: "malformedRequest", 2: "internalError", 3: "tryLater", 5: "sigRequired", 6: "unauthorized"}
-)
-REASONS: Final[Mapping[int, str]] = MappingProxyType(
-    {
-        0: "unspecified",
-        1: "keyCompromise",
-        2: "cACompromise",
-        3: "affiliationChanged",
-        4: "superseded",
-        5: "cessationOfOperation",
-        6: "certificateHold",
-        8: "removeFromCRL",
-        9: "privilegeWithdrawn",
-        10: "aACompromise",
-    }
 )
 _NONE: Final[Mapping[str, Extension]] = MappingProxyType({})
 _Status = Literal["good", "revoked", "unknown"]
@@ -218,7 +205,7 @@ def _status(found: Element) -> tuple[_Status, datetime | None, str | None]:
         return "revoked", revoked_at, None
     # A reason that does not exist makes nothing less revoked.
     number = integer(element(wrapped.content, ENUMERATED))
-    return "revoked", revoked_at, REASONS.get(number, f"reason {number}"[:40])
+    return "revoked", revoked_at, CRL_REASONS.get(number, f"reason {number}"[:40])
 
 
 def _wrapped_time(found: Element) -> datetime:

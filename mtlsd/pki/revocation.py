@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final, Literal
 
 import attrs
@@ -15,6 +16,22 @@ Status = Literal["good", "revoked", "unknown"]
 Source = Literal["crl", "ocsp"]
 OnUnknown = Literal["refuse", "allow"]
 
+
+CRL_REASONS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        0: "unspecified",
+        1: "keyCompromise",
+        2: "cACompromise",
+        3: "affiliationChanged",
+        4: "superseded",
+        5: "cessationOfOperation",
+        6: "certificateHold",
+        8: "removeFromCRL",
+        9: "privilegeWithdrawn",
+        10: "aACompromise",
+    }
+)
+"""The names of CRLReason (RFC 5280 section 5.3.1), which OCSP has too."""
 
 UNKNOWN_LASTS: Final = timedelta(seconds=60)
 """A responder may hear of a new certificate at any time: then it is asked again, whatever it said."""
