@@ -34,13 +34,15 @@ def load_config(path: str | PathLike[str], now: datetime | None = None) -> Loade
     return load(Path(path), utc_now() if now is None else now)
 
 
-async def start(config: Config, reactor: Any, audit: Callable[[bytes], object]) -> Server:
+async def start(config: Config, reactor: Any, audit: Callable[[bytes], object], users: Any = None) -> Server:
     """Start mtlsd in a reactor that runs, or will run.
 
     It changes nothing outside itself: no signal handler, no log observer, no working directory.
 
     :param reactor: the reactor to listen and to run timers and the store's threads in.
     :param audit: takes each line of the audit log: JSON, with its newline.
+    :param users: a checker of `twisted.cred` for user names with passwords, in place of what the
+        configuration names.
     :return: the server, when every listener is open; ``await server.reload(config)`` gives it another
         configuration, ``await server.stop()`` finishes the requests in flight and closes everything.
     :raises mtlsd.errors.ConfigError: when clients of the store contradict the configuration, or the signing
@@ -50,4 +52,4 @@ async def start(config: Config, reactor: Any, audit: Callable[[bytes], object]) 
     """
     from mtlsd.service.server import Server
 
-    return await Server.start(config, reactor, audit)
+    return await Server.start(config, reactor, audit, users)
