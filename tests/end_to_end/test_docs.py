@@ -24,6 +24,8 @@ import attrs
 import pytest
 
 import mtlsd
+from mtlsd.oauth.pkce import challenge_of
+from tests.end_to_end.test_grants import issue_code
 from tests.end_to_end.tools import needs
 
 ROOT = Path(__file__).parents[2]
@@ -218,6 +220,32 @@ def test_python_is_that_of_an_example(page: Path, block: str) -> None:
     """The examples are run below."""
     examples = [path.read_text("utf-8") for path in (ROOT / "docs/examples").glob("*.py")]
     assert any(block in example for example in examples), block
+
+
+@needs("bash", "curl")
+def test_codes_and_refresh_tokens(place: Place) -> None:
+    """The requests of docs/grants.md work as they stand there, once somebody has consented."""
+    page = ROOT / "docs/grants.md"
+    with_code, with_refresh_token = blocks(page, "sh")
+    (answer,) = blocks(page, "json")
+    config, log, verifier = place.directory / "dev/mtlsd.toml", place.directory / "dev/mtlsd.log", "v" * 43
+    with running([BIN / "mtlsd", "run", "-c", "dev/mtlsd.toml"], place.directory, log, "server.started"):
+        query = {
+            "client_id": "web",
+            "response_type": "code",
+            "scope": "invoices:read",
+            "redirect_uri": "https://web.example/callback",
+            "code_challenge": challenge_of(verifier),
+            "code_challenge_method": "S256",
+        }
+        code = issue_code(config, query)
+        tokens = json.loads(place.run(f"code={code} code_verifier={verifier}\n{with_code}"))
+        shown = json.loads(answer)
+        for changing in ("access_token", "refresh_token"):
+            assert type(shown.pop(changing)) is str
+        assert {name: tokens[name] for name in shown} == shown
+        refreshed = place.run(f"refresh_token={tokens['refresh_token']}\n{with_refresh_token}")
+        assert _payload(json.loads(refreshed)["access_token"])["sub"] == "alice@users.example"
 
 
 def _token(place: Place, port: str) -> str:
