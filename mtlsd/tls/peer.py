@@ -157,11 +157,18 @@ class Peer:
         :raises NotProvenError: before the handshake has completed.
         """
         current = self.judgement
-        if current is None or self._is_final(current):
+        if isinstance(current, Identity):  # nearly always, so nothing is called here that need not be
+            by = self._judged_by
+            if (
+                by is not None
+                and by() is judge
+                and self._version == judge.version
+                and now <= current.good_until
+            ):
+                return current
+        elif current is None or self._is_final(current):
             return current
-        fresh = self._is_by(judge) and self._version == judge.version
-        if not (fresh and isinstance(current, Identity) and now <= current.good_until):
-            self._judgement = self._again(current, judge, now, NOT_ASKED)
+        self._judgement = self._again(current, judge, now, NOT_ASKED)
         return self._judgement
 
     def settled(self, judge: Judging, now: datetime, failures: Failures) -> Identity | Refused | None:
