@@ -45,6 +45,7 @@ from mtlsd.stores.refusing import NoArtifacts
 from mtlsd.verdicts import Judge
 from mtlsd.web.authorization import Authorization
 from mtlsd.web.endpoint import Endpoint
+from mtlsd.web.logout import LogOut
 from mtlsd.web.metrics import MetricsPage
 from mtlsd.web.pushed import PushedAuthorization
 from mtlsd.web.registration import Registration as RegistrationPage
@@ -240,7 +241,9 @@ def routes(config: Config, listener: Listener, current: Current) -> Routes:
     if "par" in listener.serves:
         made[base + PATHS["par"]] = PushedAuthorization(current)
     if "authorization" in listener.serves:
-        made[base + PATHS["authorization"]] = Authorization(current, origin=origin_of(listener.public_url))
+        origin = origin_of(listener.public_url)
+        made[base + PATHS["authorization"]] = Authorization(current, origin=origin)
+        made[base + "/logout"] = LogOut(current, origin=origin)
     below: dict[str, Endpoint] = {}
     if "registration" in listener.serves:
         path, url = base + PATHS["registration"], listener.public_url + PATHS["registration"]

@@ -27,6 +27,7 @@ from mtlsd.users.guesses import Guesses
 from mtlsd.users.login import Login
 from mtlsd.web.authorization import Authorization
 from mtlsd.web.factory import ChannelFactory
+from mtlsd.web.logout import LogOut
 from mtlsd.web.resources import Routes
 from mtlsd.web.serving import Current
 from mtlsd.web.talking import Talking
@@ -120,7 +121,7 @@ class World:
     def send(self, raw: bytes) -> Page:
         """One request over a connection of its own."""
         endpoint: Any = Authorization(self.current, origin=ORIGIN)
-        root = Routes({b"/authorize": endpoint}, endpoint)
+        root = Routes({b"/logout": LogOut(self.current, origin=ORIGIN)}, endpoint)
         transport: Any
         if self.server == "own":
             channel, transport = ChannelFactory(root, self.clock).buildProtocol(None), Transport(tls=True)

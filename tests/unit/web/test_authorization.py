@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from mtlsd.oauth.artifacts import Artifact
-from mtlsd.web.authorization import MAX_BODY
+from mtlsd.web.browser_endpoint import MAX_BODY
 from mtlsd.web.cookies import BROWSER, SESSION
 from tests.unit.oauth.grants_world import CALLBACK, ISSUER, now_of, web_client
 from tests.unit.web.browser import ORIGIN, PASSWORD, Browser, Page, World, asking
@@ -163,10 +163,33 @@ def test_sessions_end_with_what_they_stand_on(world: World) -> None:
     assert codes(world) == 0
 
 
+def test_logging_out(world: World) -> None:
+    """Of a session, by its own page; another site cannot do it."""
+    browser = Browser(world)
+    assert "You are signed out" in browser.get("/logout").body
+    browser.log_in(asking())
+    page = browser.get("/logout")
+    assert "You are signed in as alice." in page.body
+    for fields in ({"origin": "https://evil.example"}, {"cookie": "a=b"}):
+        assert browser.post("/logout", page.fields, **fields).status == 403
+    consent = browser.get(asking())
+    assert browser.post("/logout", consent.fields).status == 403
+    assert "Allow access?" in browser.get(asking()).body
+    out = browser.answer(page, "log_out")
+    assert (out.status, out.location, SESSION in browser.cookies) == (303, "/logout", False)
+    assert browser.answer(page, "log_out").status == 403
+    assert "Sign in" in browser.get(asking()).body
+
+
 def test_nothing_is_cached_framed_or_told_to_others(world: World) -> None:
     """Clickjacking, and what a page may load; and the address of the page is no other site's business."""
     browser = Browser(world)
-    for page in (browser.get(asking()), browser.log_in(asking()), browser.get("/authorize")):
+    for page in (
+        browser.get(asking()),
+        browser.log_in(asking()),
+        browser.get("/authorize"),
+        browser.get("/logout"),
+    ):
         assert page.header("cache-control") == "no-store"
         assert page.header("x-frame-options") == "DENY"
         assert page.header("referrer-policy") == "same-origin"
