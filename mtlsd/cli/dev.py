@@ -34,7 +34,7 @@ endpoint = "tcp:$port:interface=127.0.0.1"
 certificate = "server.pem"
 key = "server.key"
 client_certificate = "required"
-serves = ["token", "introspection", "revocation", "par"]
+serves = ["token", "introspection", "revocation", "par", "registration"]
 
 [[listener]]                             # for resource servers and browsers, which have no certificate
 name = "public"
@@ -48,6 +48,11 @@ serves = ["metadata", "jwks"]
 name = "dev"
 certificates = ["ca.pem"]
 revocation = { crl = ["ca.crl"] }        # `mtlsd dev revoke` puts certificates on it
+
+[registration]                           # for clients that register themselves: mtlsd client token
+modes = ["initial_access_token"]
+trust_anchors = ["dev"]
+scopes = ["invoices:read"]
 
 [[client]]                               # known by a name in a certificate that the CA issued
 client_id = "billing"

@@ -105,7 +105,7 @@ class Registrations:
         """
         wait = self.pace.wait_seconds(place_of(caller.address), self.policy.per_address_per_hour, now)
         if wait:
-            raise Refusal(reasons.REGISTRATION_THROTTLED, {"wait_seconds": wait})
+            raise Refusal(reasons.REGISTRATION_THROTTLED, {"retry_after_seconds": wait})
 
     async def register(self, metadata: Mapping[str, Any], caller: Caller, now: datetime) -> Registered:
         """RFC 7591 section 3
@@ -157,7 +157,7 @@ class Registrations:
             proven = self.policy.unproven_names or proof.covers(client)
             if not (proven and caller.is_known_as(before)):
                 await self.artifacts.save(Change(before, client, now).artifact(), now=now)
-                raise Refusal(reasons.REGISTRATION_APPROVAL, {"client": client_id})
+                raise Refusal(reasons.REGISTRATION_APPROVAL)
         await self.book.replace(client, before, now)
         token = await self._rotated(management, caller, now)
         return Registered(client, token, management.registered_at, changed=_changed(before, client))
@@ -192,7 +192,7 @@ class Registrations:
         if mode == "open":
             wait = self.pace.wait_seconds(_EVERYBODY, self.policy.open_per_hour, now)
             if wait:
-                raise Refusal(reasons.REGISTRATION_THROTTLED, {"wait_seconds": wait})
+                raise Refusal(reasons.REGISTRATION_THROTTLED, {"retry_after_seconds": wait})
         if initial is not None:
             used = await self.artifacts.consume(initial.kind, initial.key, now)
             if used is None or used.consumed_at is not None:

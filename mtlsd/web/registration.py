@@ -116,13 +116,13 @@ class RegistrationEndpoint(ClientEndpoint):
     def _refuse(self, request: IRequest, call: Call, refusal: Refusal) -> bytes:
         facts = call.refused_facts(refusal)
         if isinstance(call.judgement, Refused):
-            facts["certificate"] = call.judgement.refusal.reason.code
+            facts["certificate_refused"] = call.judgement.refusal.reason.code
         self.current.audit(self.refused, facts)
         reason = refusal.reason
         if reason.status == 401:
             error = b', error="invalid_token"' if request.getHeader(b"authorization") is not None else b""
             request.setHeader(b"www-authenticate", b'Bearer realm="registration"' + error)
-        if isinstance(wait := refusal.facts.get("wait_seconds"), int):
+        if isinstance(wait := refusal.facts.get("retry_after_seconds"), int):
             request.setHeader(b"retry-after", b"%d" % wait)
         return answer(request, reason.status, _error_json(refusal, call.correlation_id))
 
