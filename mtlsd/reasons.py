@@ -595,6 +595,11 @@ REFRESH_TOKEN_USED = _grant(
     "The refresh token was replaced before, so everything of its grant is removed.",
     "Use the newest refresh token. If the client did, somebody else has seen an older one.",
 )
+REFRESH_TOKEN_USER = _grant(
+    "refresh_token.user",
+    "The user who granted it is no user any more, so everything of the grant is removed.",
+    "None, if that was meant: see mtlsd user list.",
+)
 REFRESH_TOKEN_CERTIFICATE = _grant(
     "refresh_token.certificate",
     "The refresh token of a public client is bound to another certificate.",

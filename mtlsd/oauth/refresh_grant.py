@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import attrs
@@ -18,6 +19,14 @@ from mtlsd.oauth.refresh_tokens import THUMBPRINT, RefreshTokens
 from mtlsd.oauth.token_endpoint import TokenIssued
 from mtlsd.oauth.tokens import AccessToken, AccessTokenIssuer
 
+StandingOf = Callable[[str], str | None]
+"""What a user stands on at this moment; None for who is no user any more."""
+
+
+def everybody(sub: str) -> str | None:
+    """Where nobody knows who the users are."""
+    return ""
+
 
 @attrs.frozen
 class RefreshGrant:
@@ -31,6 +40,7 @@ class RefreshGrant:
     artifacts: Artifacts
     access_tokens: AccessTokenIssuer
     refresh_tokens: RefreshTokens
+    standing_of: StandingOf = everybody
 
     async def __call__(self, authenticated: AuthenticatedClient, form: Form, now: datetime) -> TokenIssued:
         """:raises Refusal: among others `refresh_token.used` and `refresh_token.certificate`."""
@@ -44,6 +54,9 @@ class RefreshGrant:
             raise Refusal(reasons.REFRESH_TOKEN_UNKNOWN)
         await self._check_unused(found, now)
         granted = Granted.from_artifact(found.artifact)
+        if self.standing_of(granted.sub) is None:
+            await self.artifacts.remove_grant(granted.grant_id, now)
+            raise Refusal(reasons.REFRESH_TOKEN_USER)
         grant = granted.narrowed(client, form.all("resource"), form.get("scope"))
         token = self.access_tokens.issue(authenticated, grant, now, granted.claims())
         replaced = None

@@ -18,6 +18,7 @@ from mtlsd.errors import ConfigError, Mistake
 from mtlsd.oauth.authorization import AuthorizationEndpoint
 from mtlsd.oauth.conversation import Conversation
 from mtlsd.oauth.interactions import Interactions
+from mtlsd.oauth.refresh_grant import StandingOf, everybody
 from mtlsd.oauth.secrets import SecretChecker
 from mtlsd.oauth.sessions import Sessions
 from mtlsd.pages.pages import Pages
@@ -74,6 +75,13 @@ class People:
             pages=Pages.from_templates(urlsplit(config.issuer).netloc, own.templates),
             names={client.client_id: client.client_name for client in registered if client.client_name},
         )
+
+    def standing_of(self, config: Config) -> StandingOf:
+        """What tells of a user whether it is still one.
+
+        :raises ConfigError: as :meth:`talking`.
+        """
+        return self._login(config).standing_of if config.asks_users else everybody
 
     def stop(self) -> None:
         if self._threads is not None:

@@ -142,6 +142,15 @@ class TestEnd:
         assert artifacts.rows[place] is not before  # type: ignore[index]  # as above
 
 
+def test_a_user_who_is_none_any_more(world: GrantWorld) -> None:
+    """What the user has granted ends with the user."""
+    token = world.refresh_token()
+    without = attrs.evolve(world.refreshing, standing_of=lambda sub: None if sub == ALICE.sub else "")
+    refused = without(came(WEB), form(refresh_token=token), NOW)
+    assert reason_of(refused) is reasons.REFRESH_TOKEN_USER
+    assert reason_of(world.refresh(token)) is reasons.REFRESH_TOKEN_UNKNOWN
+
+
 class TestPublic:
     """R20, R74: bound to the certificate, and replaced at each use."""
 
