@@ -26,9 +26,7 @@ from mtlsd.cli.subjects import Names, names_in
 from mtlsd.clients.client import Client
 from mtlsd.clients.index import ClientIndex, Registration
 from mtlsd.clients.methods import PKI, SELF_SIGNED
-from mtlsd.clients.served import not_served
 from mtlsd.config.model import Config
-from mtlsd.errors import ConfigError
 from mtlsd.jose.jwk import thumbprint
 from mtlsd.ops.audit import utc_now
 from mtlsd.pki.certificate import Certificate
@@ -123,8 +121,6 @@ def _add(arguments: argparse.Namespace) -> int:
     if arguments.new_secret:
         secret, metadata["client_secret_hash"] = make_secret()
     client = Client.from_metadata(metadata, place="command line", certificates=pins)
-    if mistakes := not_served(client, "command line"):
-        raise ConfigError(mistakes)
     with opened_store(config) as store:
         others = [own for own in result_of(store.list_clients()) if own.client_id != client.client_id]
         client_index(config, [*others, client])

@@ -124,8 +124,6 @@ class Client:
     ) -> Self:
         """Read client metadata (RFC 7591 section 2, RFC 8705 section 2.1.2 and 3.4).
 
-        Whether this server serves what is registered is another question: :mod:`mtlsd.clients.served`.
-
         :param place: where the metadata stands, for the messages.
         :param certificates: DER of certificates to pin, beside those in `jwks`.
         :raises ConfigError: with every mistake at once.

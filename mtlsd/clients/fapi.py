@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from mtlsd.clients.client import Client
-from mtlsd.clients.methods import CERTIFICATE_METHODS, PRIVATE_KEY_JWT
+from mtlsd.clients.methods import CERTIFICATE_METHODS, PRIVATE_KEY_JWT, AuthMethod
 from mtlsd.clients.mistakes import Mistakes
 from mtlsd.clients.redirection import redirect_kind
 from mtlsd.errors import Mistake
 
 FAPI2_ALGORITHMS: Final = ("PS256", "ES256", "EdDSA")
 """FAPI 2.0 Security Profile section 5.4.1."""
+FAPI2_METHODS: Final[tuple[AuthMethod, ...]] = (*CERTIFICATE_METHODS, PRIVATE_KEY_JWT)
+"""FAPI 2.0 Security Profile section 5.3.2.1."""
 
 
 def fapi2_mistakes(client: Client, place: str) -> tuple[Mistake, ...]:
@@ -20,12 +22,11 @@ def fapi2_mistakes(client: Client, place: str) -> tuple[Mistake, ...]:
     :param place: where its metadata stands.
     """
     mistakes = Mistakes(place)
-    methods = (*CERTIFICATE_METHODS, PRIVATE_KEY_JWT)
-    if client.token_endpoint_auth_method not in methods:
+    if client.token_endpoint_auth_method not in FAPI2_METHODS:
         mistakes.add(
             "token_endpoint_auth_method",
             f"FAPI 2.0 allows no {client.token_endpoint_auth_method} clients (section 5.3.2.1)",
-            f"It takes {', '.join(methods)}.",
+            f"It takes {', '.join(FAPI2_METHODS)}.",
         )
     if client.token_endpoint_auth_signing_alg not in (None, *FAPI2_ALGORITHMS):
         mistakes.add(

@@ -16,7 +16,6 @@ REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105  # a name that stands in me
 TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105  # a name that stands in metadata
 
 GRANT_TYPES: Final = (CLIENT_CREDENTIALS, AUTHORIZATION_CODE, REFRESH_TOKEN, TOKEN_EXCHANGE)
-"""What may be registered; :mod:`mtlsd.clients.served` says what is served."""
 RESPONSE_TYPES: Final = ("code",)
 
 _SHORTEST_REFRESH, _LONGEST_REFRESH = 60, 10 * 366 * 86_400

@@ -8,7 +8,7 @@ from itertools import combinations
 import attrs
 
 from mtlsd.clients.index import Registration
-from mtlsd.clients.methods import PKI
+from mtlsd.clients.methods import CERTIFICATE_METHODS, PKI, AuthMethod
 from mtlsd.config.anchors import note_namesakes
 from mtlsd.config.endpoints import Place
 from mtlsd.config.listeners import unknown_group
@@ -17,6 +17,7 @@ from mtlsd.config.notes import Notes
 from mtlsd.config.read import ClientEntry
 from mtlsd.config.text import key_path
 from mtlsd.config.urls import origin_of
+from mtlsd.oauth.metadata import CLIENT_ENDPOINTS
 from mtlsd.pki.path import AnchorGroup
 
 
@@ -98,8 +99,27 @@ def check_trust(
             notes.warn("", "no listener trusts this group", remedy)
 
 
+def check_without_certificates(
+    listeners: Sequence[tuple[Listener, Notes]], methods: Collection[AuthMethod]
+) -> None:
+    """Where no certificate is asked for, somebody authenticates in another way.
+
+    :param methods: those of the clients of files, and those that can be registered.
+    """
+    if set(methods) - set(CERTIFICATE_METHODS):
+        return
+    for listener, notes in listeners:
+        for name in CLIENT_ENDPOINTS:
+            if name in listener.serves and not listener.asks_for_certificate:
+                remedy = (
+                    'Serve it on a listener with client_certificate = "required" or "optional", or register '
+                    "a client with private_key_jwt, here or in the store."
+                )
+                notes.warn("serves", f'"{name}" needs certificates: no client has another method', remedy)
+
+
 def check_reachable(clients: Sequence[Known], listeners: Sequence[Listener]) -> None:
-    """For every client that a CA vouches for there is a listener where it can get a token."""
+    """For every client there is a listener where it can get a token."""
     trusted = {
         group.name for listener in listeners if "token" in listener.serves for group in listener.groups
     }
@@ -108,3 +128,21 @@ def check_reachable(clients: Sequence[Known], listeners: Sequence[Listener]) -> 
         if client.token_endpoint_auth_method == PKI and trusted.isdisjoint(client.trust_anchors):
             remedy = "Name one of its groups in trust_anchors of a listener that serves the token endpoint."
             known.notes.add("trust_anchors", "no listener with a token endpoint trusts any of them", remedy)
+        if client.token_endpoint_auth_method not in CERTIFICATE_METHODS:
+            _check_reachable_otherwise(known, listeners)
+
+
+def _check_reachable_otherwise(known: Known, listeners: Sequence[Listener]) -> None:
+    """A client that is known by no certificate may have to present one all the same: to bind tokens to."""
+    client = known.registration.client
+    if client.grant_types and client.tls_client_certificate_bound_access_tokens:
+        if not any(own.takes_strangers for own in listeners if "token" in own.serves):
+            remedy = 'Serve "token" on a listener with client_certificate = "optional".'
+            message = "no token endpoint takes a certificate that nobody vouches for, to bind tokens to"
+            known.notes.add("tls_client_certificate_bound_access_tokens", message, remedy)
+    elif not any(
+        not own.requires_certificate for own in listeners if not set(CLIENT_ENDPOINTS).isdisjoint(own.serves)
+    ):
+        remedy = 'Serve "token" on a listener with client_certificate = "optional" or "none".'
+        message = "every listener where clients authenticate requires a certificate"
+        known.notes.add("token_endpoint_auth_method", message, remedy)

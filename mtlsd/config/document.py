@@ -15,7 +15,7 @@ import attrs
 
 from mtlsd.clients.grant_types import CLIENT_CREDENTIALS
 from mtlsd.clients.methods import CERTIFICATE_METHODS
-from mtlsd.config.model import ClientCertificate, RefuseIn, Served, SigningAlgorithm
+from mtlsd.config.model import ClientCertificate, Profile, RefuseIn, Served, SigningAlgorithm
 from mtlsd.oauth.registration_policy import Mode
 from mtlsd.pki.revocation import OnUnknown, Source
 
@@ -102,7 +102,7 @@ class TokensTable:
 class AuthorizationTable:
     """`[authorization]`"""
 
-    require_pushed: bool = False
+    require_pushed: bool | None = None
     require_pkce: bool = True
     request_uri_seconds: Annotated[int, Between(5, 600)] = 60
 
@@ -165,6 +165,7 @@ class TopTable:
     """The keys above the first table."""
 
     issuer: str
+    profile: Profile | None = None
     drain_seconds: Seconds = 10
 
 

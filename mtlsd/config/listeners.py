@@ -16,7 +16,6 @@ from mtlsd.config.read import Entry
 from mtlsd.config.server_certificate import check_hosts, load_credential
 from mtlsd.config.text import key_path, shown, suggestion
 from mtlsd.config.urls import check_url, host_of, origin_of, with_port
-from mtlsd.oauth.metadata import CLIENT_ENDPOINTS
 from mtlsd.pki.path import AnchorGroup
 
 
@@ -26,6 +25,7 @@ class Surroundings:
 
     :ivar issuer: empty when it has a mistake itself.
     :ivar alone: whether there is no other listener.
+    :ivar fapi2: whether the FAPI 2.0 Security Profile holds.
     """
 
     directory: Path
@@ -34,6 +34,7 @@ class Surroundings:
     alone: bool
     now: datetime
     check_endpoint: CheckEndpoint
+    fapi2: bool = False
 
 
 def load_listener(entry: Entry[ListenerTable], around: Surroundings) -> tuple[Listener | None, Place | None]:
@@ -60,6 +61,7 @@ def load_listener(entry: Entry[ListenerTable], around: Surroundings) -> tuple[Li
         x509_strict=table.x509_strict is not False,
         limits=Limits(**attrs.asdict(table.limits)),
         public_url=public_url,
+        recommended_ciphers=around.fapi2,
     )
     return listener, place
 
@@ -79,11 +81,6 @@ def _check_contradictions(table: ListenerTable, notes: Notes) -> None:
         if getattr(table, key) is not None:
             remedy = "Remove it, or ask for certificates: client_certificate."
             notes.add(key, "means nothing on a listener that asks for no certificate", remedy)
-    for name in CLIENT_ENDPOINTS:
-        if name in table.serves:
-            remedy = 'Serve it on a listener with client_certificate = "required" or "optional".'
-            message = f'"{name}" needs client certificates, with which clients authenticate'
-            notes.add("serves", message, remedy)
 
 
 def _check_metrics(table: ListenerTable, place: Place | None, notes: Notes) -> None:

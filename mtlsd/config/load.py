@@ -18,9 +18,11 @@ from mtlsd.config.checks import (
     check_reachable,
     check_served,
     check_trust,
+    check_without_certificates,
 )
 from mtlsd.config.document import AuthorizationTable
 from mtlsd.config.endpoints import CheckEndpoint, check_plugin
+from mtlsd.config.fapi import check_fapi2, has_authorization
 from mtlsd.config.fetching import check_jwks_uri, load_fetch
 from mtlsd.config.introspecting import check_introspection
 from mtlsd.config.listeners import Surroundings, load_listener
@@ -90,23 +92,31 @@ class _Loader:
         users = load_users(self.document.users, self.path.parent, self.notes.at("users"))
         check_users(users, [listener for listener, _ in listeners], self.notes.at("users"))
         registration = self._registration(groups, fetch, [listener for listener, _ in listeners])
+        self._check_methods(listeners, clients, registration)
+        if self._is_fapi2:
+            check_fapi2(self.document, [listener for listener, _ in listeners], clients, self.notes)
         if self.document.top is None:
             return None
         return Config(
             path=self.path,
             issuer=issuer,
+            profile=self.document.top.profile,
             listeners=tuple(listener for listener, _ in listeners),
             groups=tuple(groups.values()),
             drain_seconds=self.document.top.drain_seconds,
             registrations=tuple(known.registration for known in clients),
             tokens=outputs.tokens,
-            requests=_requests(self.document.authorization),
+            requests=_requests(self.document.authorization, self._is_fapi2),
             store=outputs.store,
             audit=outputs.audit,
             fetch=fetch,
             users=users,
             registration=registration,
         )
+
+    @property
+    def _is_fapi2(self) -> bool:
+        return self.document.top is not None and self.document.top.profile == "fapi2"
 
     def _issuer(self) -> str:
         """The issuer, or the empty string when it has a mistake."""
@@ -134,7 +144,13 @@ class _Loader:
             self.notes.add("listener", "there is no listener", "See docs/configuration.md.")
         check_names((entry.table.name, entry.notes) for entry in entries)
         around = Surroundings(
-            self.path.parent, issuer, groups, len(entries) == 1, self.now, self.check_endpoint
+            self.path.parent,
+            issuer,
+            groups,
+            len(entries) == 1,
+            self.now,
+            self.check_endpoint,
+            self._is_fapi2,
         )
         loaded = [(entry, *load_listener(entry, around)) for entry in entries]
         check_places(
@@ -173,17 +189,32 @@ class _Loader:
         served = [listener for listener, _ in listeners]
         homes = [(groups[entry.table.name], entry.notes) for entry in self.document.trust_anchors]
         check_served(served, issuer, self.notes)
-        check_pushing(served, self.document.authorization.require_pushed, clients, self.notes)
+        required = self.document.authorization.require_pushed or (
+            self._is_fapi2 and has_authorization(served, clients)
+        )
+        check_pushing(served, required, clients, self.notes)
         check_revocation(homes)
         check_trust(listeners, homes, any(known.registration.client.pins for known in clients))
         check_reachable(clients, served)
         check_introspection(clients, served)
 
+    def _check_methods(
+        self,
+        listeners: Sequence[tuple[Listener, Notes]],
+        clients: Sequence[Known],
+        policy: RegistrationPolicy,
+    ) -> None:
+        registrable = policy.token_endpoint_auth_methods if policy.modes else ()
+        methods = {known.registration.client.token_endpoint_auth_method for known in clients}
+        check_without_certificates(listeners, methods.union(registrable))
+
     def _registration(
         self, groups: Mapping[str, AnchorGroup], fetch: Fetch, listeners: Sequence[Listener]
     ) -> RegistrationPolicy:
         notes = self.notes.at("registration")
-        policy = load_registration_policy(self.document.registration, groups, fetch, notes)
+        policy = load_registration_policy(
+            self.document.registration, groups, fetch, notes, fapi2=self._is_fapi2
+        )
         if not self.notes.fatal:
             check_registration(policy, listeners, notes)
         return policy
@@ -206,8 +237,9 @@ class _Loader:
         return _Outputs(tokens, store, audit_file(document.audit.file, directory, self.notes.at("audit")))
 
 
-def _requests(table: AuthorizationTable) -> Requests:
-    return Requests(table.require_pushed, table.require_pkce, table.request_uri_seconds)
+def _requests(table: AuthorizationTable, fapi2: bool) -> Requests:
+    pushed = fapi2 if table.require_pushed is None else table.require_pushed
+    return Requests(pushed, table.require_pkce, table.request_uri_seconds)
 
 
 @attrs.frozen

@@ -21,6 +21,7 @@ from mtlsd.pki.path import AnchorGroup
 
 ClientCertificate = Literal["required", "optional", "none"]
 RefuseIn = Literal["handshake", "response"]
+Profile = Literal["fapi2"]
 Served = Literal[
     "token",
     "introspection",
@@ -77,6 +78,7 @@ class Listener:
     :ivar endpoint: a Twisted server endpoint string, without TLS.
     :ivar groups: the trust anchor groups that may vouch for clients here.
     :ivar public_url: what clients put before `/token`: an https URL without a final slash.
+    :ivar recommended_ciphers: whether TLS 1.2 has the cipher suites alone that BCP 195 recommends.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Listener:
     x509_strict: bool
     limits: Limits
     public_url: str
+    recommended_ciphers: bool = False
 
     @property
     def asks_for_certificate(self) -> bool:
@@ -101,7 +104,12 @@ class Listener:
     @property
     def requires_certificate(self) -> bool:
         """Whether a handshake without a client certificate fails."""
-        return self.client_certificate == "required"
+        return self.client_certificate == "required" and self.refuse_in == "handshake"
+
+    @property
+    def takes_strangers(self) -> bool:
+        """Whether a certificate can be presented that nobody vouches for, for tokens to be bound to it."""
+        return self.asks_for_certificate and self.refuse_in == "response"
 
 
 @attrs.frozen
@@ -176,6 +184,7 @@ class Config:
     """The whole configuration.
 
     :ivar path: the file that it was read from.
+    :ivar profile: what all of it keeps to beside; None where it is nothing in particular.
     :ivar store: the SQLite database of registered clients.
     :ivar audit: the audit log's file; None for the standard output.
     :ivar registration: what clients may register by themselves, and who may.
@@ -184,6 +193,7 @@ class Config:
 
     path: Path
     issuer: str
+    profile: Profile | None
     listeners: tuple[Listener, ...]
     groups: tuple[AnchorGroup, ...]
     tokens: Tokens
@@ -195,6 +205,11 @@ class Config:
     drain_seconds: int
     registrations: tuple[Registration, ...]
     registration: RegistrationPolicy
+
+    @property
+    def is_fapi2(self) -> bool:
+        """Whether the FAPI 2.0 Security Profile holds (R81)."""
+        return self.profile == "fapi2"
 
     @property
     def asks_users(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-from mtlsd.clients.served import SERVED_MEMBERS
+from mtlsd.clients.client import MEMBERS
 from mtlsd.config.document import (
     ARRAYS,
     TABLES,
@@ -134,10 +134,10 @@ def _tables(
 def _clients(raw: Mapping[str, Any], directory: Path, notes: Notes) -> Iterator[ClientEntry]:
     file_keys = [attribute.name for attribute in attrs.fields(CertificateKeys)]
     for value, own in _tables(raw, "client", "client_id", notes):
-        for name in value.keys() - SERVED_MEMBERS - set(file_keys):
-            unknown_key(name, (*SERVED_MEMBERS, *file_keys), own)
+        for name in value.keys() - MEMBERS - set(file_keys):
+            unknown_key(name, (*MEMBERS, *file_keys), own)
         files = {key: value[key] for key in file_keys if key in value}
-        metadata = {key: value[key] for key in value if key in SERVED_MEMBERS}
+        metadata = {key: value[key] for key in value if key in MEMBERS}
         keys = structure(files, CertificateKeys, own) or CertificateKeys()
         yield ClientEntry(metadata, keys, directory, own)
 
@@ -163,6 +163,6 @@ def _clients_of_file(path: Path, notes: Notes) -> Iterator[ClientEntry]:
     if raw is None:
         return
     for name in raw.keys() - {"client"}:
-        belongs = "Put [[client]] above it." if name in SERVED_MEMBERS else "Only [[client]] may stand here."
+        belongs = "Put [[client]] above it." if name in MEMBERS else "Only [[client]] may stand here."
         notes.add(key_path(name), "does not belong here", belongs)
     yield from _clients(raw, path.parent, notes)

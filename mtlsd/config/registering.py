@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
-from mtlsd.clients.methods import SECRET_METHODS, AuthMethod
+from mtlsd.clients.grant_types import GRANT_TYPES
+from mtlsd.clients.methods import METHODS, SECRET_METHODS, AuthMethod
 from mtlsd.clients.reader import is_resource, is_scope_token
-from mtlsd.clients.served import SERVED_GRANT_TYPES, SERVED_METHODS
 from mtlsd.config.document import RegistrationTable
 from mtlsd.config.listeners import unknown_group
 from mtlsd.config.model import Fetch, Listener
@@ -21,19 +21,24 @@ from mtlsd.pki.path import AnchorGroup
 
 # RFC 6761, RFC 6762, RFC 8375 and ICANN's reservation: names that no public server has
 _PRIVATE_SUFFIXES: Final = (".localhost", ".local", ".internal", ".home.arpa", ".test", ".invalid")
-METHODS: Final[tuple[AuthMethod, ...]] = tuple(own for own in SERVED_METHODS if own not in SECRET_METHODS)
+REGISTRABLE: Final[tuple[AuthMethod, ...]] = tuple(own for own in METHODS if own not in SECRET_METHODS)
 """A client that registers itself never has a secret: an operator has to allow that for each."""
 
 
 def load_registration_policy(
-    table: RegistrationTable, groups: Mapping[str, AnchorGroup], fetch: Fetch, notes: Notes
+    table: RegistrationTable,
+    groups: Mapping[str, AnchorGroup],
+    fetch: Fetch,
+    notes: Notes,
+    *,
+    fapi2: bool = False,
 ) -> RegistrationPolicy:
     """What `[registration]` says; mistakes are noted."""
     for index, name in enumerate(table.trust_anchors):
         if name not in groups:
             notes.add(key_path("trust_anchors", index), *unknown_group(name, groups))
-    _check_each("grant_types", table.grant_types, SERVED_GRANT_TYPES, notes)
-    _check_each("token_endpoint_auth_methods", table.token_endpoint_auth_methods, METHODS, notes)
+    _check_each("grant_types", table.grant_types, GRANT_TYPES, notes)
+    _check_each("token_endpoint_auth_methods", table.token_endpoint_auth_methods, REGISTRABLE, notes)
     _check_all("scopes", table.scopes, is_scope_token, "values without spaces (RFC 6749 section 3.3)", notes)
     _check_all("resources", table.resources, is_resource, "absolute URIs without a fragment", notes)
     _check_all("redirect_hosts", table.redirect_hosts, _is_host, "hosts in lower case, or *.HOST", notes)
@@ -44,7 +49,7 @@ def load_registration_policy(
         resources=tuple(dict.fromkeys(table.resources)),
         grant_types=tuple(dict.fromkeys(table.grant_types)),
         token_endpoint_auth_methods=tuple(
-            method for method in METHODS if method in table.token_endpoint_auth_methods
+            method for method in REGISTRABLE if method in table.token_endpoint_auth_methods
         ),
         redirect_hosts=tuple(dict.fromkeys(table.redirect_hosts)),
         unproven_names=table.unproven_names,
@@ -52,6 +57,7 @@ def load_registration_policy(
         open_per_hour=table.open_per_hour,
         most_clients=table.most_clients,
         unused_days=table.unused_days,
+        fapi2=fapi2,
         refuses_url=lambda url: refused_url(url, fetch),
     )
 

@@ -8,7 +8,6 @@ from datetime import datetime
 from mtlsd.clients.client import Client
 from mtlsd.clients.index import Registration
 from mtlsd.clients.methods import SELF_SIGNED
-from mtlsd.clients.served import not_served
 from mtlsd.config.files import Files
 from mtlsd.config.notes import Notes
 from mtlsd.config.read import ClientEntry
@@ -34,9 +33,6 @@ def load_registration(entry: ClientEntry, now: datetime) -> Registration | None:
         client = Client.from_metadata(entry.metadata, place=entry.notes.place(), certificates=pins)
     except ConfigError as error:
         entry.notes.found.extend(_told(error.mistakes, entry.notes, follows=len(pins) < len(names)))
-        return None
-    entry.notes.found.extend(unserved := not_served(client, entry.notes.place()))
-    if unserved:
         return None
     _check_times(client, now, entry.notes)
     return Registration(client, entry.notes.file)

@@ -8,9 +8,8 @@ import attrs
 
 from mtlsd import reasons
 from mtlsd.clients.client import Client
-from mtlsd.clients.grant_types import CLIENT_CREDENTIALS
+from mtlsd.clients.grant_types import CLIENT_CREDENTIALS, GRANT_TYPES
 from mtlsd.clients.reader import is_resource, is_scope_token
-from mtlsd.clients.served import SERVED_GRANT_TYPES
 from mtlsd.errors import Refusal
 from mtlsd.oauth.forms import Form
 
@@ -27,7 +26,7 @@ class Grant:
     resources: tuple[str, ...]
 
 
-def check_grant_type(form: Form, served: Collection[str] = SERVED_GRANT_TYPES) -> str:
+def check_grant_type(form: Form, served: Collection[str] = GRANT_TYPES) -> str:
     """:raises Refusal: `grant.absent` or `grant.unsupported`: told before the client authenticates, since it
     depends on no client.
     """

@@ -11,7 +11,6 @@ from mtlsd import reasons
 from mtlsd.clients.client import Client
 from mtlsd.clients.methods import PKI, SELF_SIGNED
 from mtlsd.clients.mistakes import Mistakes
-from mtlsd.clients.served import not_served
 from mtlsd.clients.subject import SUBJECT_MEMBERS, Subject, SubjectMember
 from mtlsd.errors import ConfigError, Mistake, Refusal
 from mtlsd.oauth.registration_policy import RegistrationPolicy
@@ -99,7 +98,6 @@ def read_client(
     mistakes = Mistakes(_PLACE)
     try:
         client = Client.from_metadata(given, place=_PLACE)
-        mistakes.found.extend(not_served(client, _PLACE))
         if before is not None:
             client = _kept(client, before)
             Client.from_metadata(client.to_metadata(), place=_PLACE)  # as whoever reads the store will

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from mtlsd.clients.client import Client
+from mtlsd.clients.fapi import fapi2_mistakes
 from mtlsd.clients.grant_types import CLIENT_CREDENTIALS
 from mtlsd.clients.methods import CERTIFICATE_METHODS, AuthMethod
 from mtlsd.clients.mistakes import Mistakes
@@ -43,6 +44,7 @@ class RegistrationPolicy:
     :ivar open_per_hour: registrations by everybody together that nobody has vouched for.
     :ivar most_clients: how many clients there may be at all.
     :ivar unused_days: after so many days a client that registered and was not seen again is removed; 0 never.
+    :ivar fapi2: whether clients have to be as the FAPI 2.0 Security Profile has them.
     :ivar refuses_url: why nothing would ever be fetched from a `jwks_uri`; None where something may be.
     """
 
@@ -58,6 +60,7 @@ class RegistrationPolicy:
     open_per_hour: int = 60
     most_clients: int = 1000
     unused_days: int = 0
+    fapi2: bool = False
     refuses_url: Callable[[str], str | None] = attrs.field(default=no_url_is_refused, eq=False)
 
     def check(self, client: Client, mistakes: Mistakes, before: Client | None = None) -> None:
@@ -79,6 +82,8 @@ class RegistrationPolicy:
             if not self._allows_redirect(uri) and uri not in _held(before, *held.redirect_uris):
                 mistakes.add("redirect_uris", f"{uri} {_NOT_ALLOWED}", "Take another one.")
         self._check_sizes(client, mistakes)
+        if self.fapi2:
+            mistakes.found.extend(fapi2_mistakes(client, mistakes.place))
         if client.jwks_uri is not None and (why := self.refuses_url(client.jwks_uri)) is not None:
             mistakes.add("jwks_uri", f"nothing is fetched from there: {why}", "Take a public https URL.")
 

@@ -11,9 +11,11 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from mtlsd.clients.client import Client
+from mtlsd.clients.fapi import fapi2_mistakes
 from mtlsd.clients.fetched import Published, with_published
 from mtlsd.clients.grant_types import AUTHORIZATION_CODE, REFRESH_TOKEN, TOKEN_EXCHANGE
 from mtlsd.clients.index import ClientIndex, Registration
+from mtlsd.clients.methods import AuthMethod
 from mtlsd.config.model import Config, Listener
 from mtlsd.config.urls import origin_of
 from mtlsd.errors import ConfigError, Mistake
@@ -31,7 +33,13 @@ from mtlsd.oauth.code_grant import CodeGrant
 from mtlsd.oauth.exchange_grant import ExchangeGrant
 from mtlsd.oauth.introspection import IntrospectionEndpoint
 from mtlsd.oauth.live import AccessTokens
-from mtlsd.oauth.metadata import PATHS, ServedListener, authorization_server_metadata, well_known_path
+from mtlsd.oauth.metadata import (
+    PATHS,
+    Policy,
+    ServedListener,
+    authorization_server_metadata,
+    well_known_path,
+)
 from mtlsd.oauth.pushed import PushedAuthorizationEndpoint
 from mtlsd.oauth.refresh_grant import RefreshGrant
 from mtlsd.oauth.refresh_tokens import RefreshTokens
@@ -89,11 +97,14 @@ def client_index(
     :param published: by `jwks_uri`.
     :param keys: for assertions, by `jwks_uri`.
     :raises ConfigError: when two of them claim the same name or certificate, or one of the store names an
-        anchor group that the configuration does not have. What is published never does that.
+        anchor group that the configuration does not have, or contradicts its profile. What is published
+        never does that.
     """
     registered = with_published(registrations(config, stored), published, keys).registrations
     anchor_keys = {group.name: [anchor.key_sha256 for anchor in group.anchors] for group in config.groups}
     _check_groups(registered, anchor_keys)
+    if config.is_fapi2:
+        _check_fapi2(registered)
     return ClientIndex.build(registered, anchor_keys)
 
 
@@ -107,6 +118,18 @@ def _check_groups(registrations: Iterable[Registration], groups: Mapping[str, ob
         for registration in registrations
         for name in registration.client.trust_anchors
         if name not in groups
+    ]
+    if mistakes:
+        raise ConfigError(tuple(mistakes))
+
+
+def _check_fapi2(registrations: Iterable[Registration]) -> None:
+    mistakes = [
+        mistake
+        for registration in registrations
+        for mistake in fapi2_mistakes(
+            registration.client, f"{registration.origin}: client.{registration.client.client_id}"
+        )
     ]
     if mistakes:
         raise ConfigError(tuple(mistakes))
@@ -149,9 +172,10 @@ def serving(
     :param bound: the certificates that tokens were bound to before.
     :param secrets: compares clients' secrets; without, that is done at once.
     """
+    rules = _assertion_rules(config)
     authenticator = Authenticator(
         judged_by.clients,
-        _assertion_rules(config),
+        rules,
         artifacts,
         secrets or SecretChecker.make(_at_once, os.urandom),
     )
@@ -175,7 +199,7 @@ def serving(
         config.issuer,
         list(map(_served, config.listeners)),
         keyring.signer.alg,
-        config.requests.require_pushed,
+        Policy(config.requests.require_pushed, _methods(config, judged_by.clients), rules.algorithms),
     )
     authorization = AuthorizationEndpoint(judged_by.clients, artifacts, _policy(config), random_secret)
     return Serving(
@@ -194,7 +218,13 @@ def serving(
 
 def _assertion_rules(config: Config) -> AssertionRules:
     urls = [own.public_url + PATHS["token"] for own in config.listeners if "token" in own.serves]
-    return AssertionRules.for_server(config.issuer, urls)
+    return AssertionRules.for_server(config.issuer, urls, fapi2=config.is_fapi2)
+
+
+def _methods(config: Config, clients: ClientIndex) -> frozenset[AuthMethod]:
+    """Those that clients have, or can register."""
+    registrable = config.registration.token_endpoint_auth_methods if config.registration.modes else ()
+    return clients.methods.union(registrable)
 
 
 async def _at_once(work: Callable[[], T]) -> T:

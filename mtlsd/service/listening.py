@@ -60,6 +60,7 @@ class Prepared:
             anchors=tuple(anchor.der for group in listener.groups for anchor in group.anchors),
             strict=listener.x509_strict,
             pinned=judge.snapshot.clients.may_offer_any,
+            recommended_ciphers=listener.recommended_ciphers,
         )
         return cls(listener, build_context(tls, now), judge, routes)
 

@@ -29,6 +29,8 @@ MAX_DEPTH = 10
 
 # RFC 9325: forward secrecy and AEAD only. Security level 2 is for certificates too: no SHA-1, no RSA-1024.
 _TLS_1_2_CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"
+# those that its section 4.2 recommends, which FAPI 2.0 has alone
+_RECOMMENDED_CIPHERS = b"ECDHE+AESGCM:@SECLEVEL=2"
 
 # Tickets and the cache have to be off both: a resumed session would never meet the judge (R47).
 _OPTIONS = (
@@ -51,6 +53,7 @@ class ListenerTLS:
     :ivar strict: whether certificates must be as RFC 5280 has them (X509_STRICT).
     :ivar pinned: whether clients with pinned certificates come here. A client that is sent names of CAs does
         not offer a self-signed certificate, so none are sent then.
+    :ivar recommended_ciphers: whether TLS 1.2 has the cipher suites alone that BCP 195 recommends.
     """
 
     listener: str
@@ -61,6 +64,7 @@ class ListenerTLS:
     anchors: tuple[bytes, ...] = ()
     strict: bool = True
     pinned: bool = False
+    recommended_ciphers: bool = False
 
     @property
     def asks_for_certificates(self) -> bool:
@@ -90,7 +94,7 @@ def build_context(tls: ListenerTLS, now: Callable[[], datetime]) -> ListenerCont
     """
     context = ListenerContext(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.set_cipher_list(_TLS_1_2_CIPHERS)
+    context.set_cipher_list(_RECOMMENDED_CIPHERS if tls.recommended_ciphers else _TLS_1_2_CIPHERS)
     context.set_options(_OPTIONS)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS | _NO_AUTO_CHAIN)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)

@@ -240,6 +240,7 @@ def test_metadata_without_a_certificate(daemon: Daemon, setup: Setup) -> None:
     assert metadata["token_endpoint_auth_methods_supported"] == [
         "tls_client_auth",
         "self_signed_tls_client_auth",
+        "private_key_jwt",
     ]
     assert metadata["tls_client_certificate_bound_access_tokens"] is True
     assert not [name for name, value in metadata.items() if value in ([], {}, None)]

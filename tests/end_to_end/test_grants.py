@@ -23,8 +23,6 @@ from cryptography import x509
 import mtlsd
 from mtlsd.clients.grant_types import TOKEN_EXCHANGE
 from mtlsd.clients.index import ClientIndex
-from mtlsd.clients.methods import NONE
-from mtlsd.clients.served import SERVED_METHODS
 from mtlsd.oauth.authorization import AuthorizationEndpoint, AuthorizationPolicy, UserAuthenticated
 from mtlsd.oauth.authorization_request import AuthorizationRequest
 from mtlsd.oauth.forms import Form
@@ -37,8 +35,6 @@ from tests.end_to_end.setup import Setup
 from tests.end_to_end.tools import needs
 from tests.pki import Written
 from tests.unit.oauth.grants_world import now_of
-
-pytestmark = pytest.mark.skipif(NONE not in SERVED_METHODS, reason="public clients are not served")
 
 CALLBACK, NATIVE_CALLBACK = "https://client.example/cb", "http://127.0.0.1/cb"
 VERIFIER = token_urlsafe(32)

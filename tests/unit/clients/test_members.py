@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from mtlsd.clients.client import MEMBERS, Client
 from mtlsd.clients.fapi import fapi2_mistakes
-from mtlsd.clients.grant_types import GRANT_TYPES, TOKEN_EXCHANGE
+from mtlsd.clients.grant_types import TOKEN_EXCHANGE
 from mtlsd.clients.keys import MOST_KEYS, keys_of_jwks, usable_keys
 from mtlsd.clients.secret import SecretHash
-from mtlsd.clients.served import NOT_SERVED_MEMBERS, SERVED_GRANT_TYPES, SERVED_METHODS, not_served
 from mtlsd.errors import ConfigError
 from mtlsd.jose.jwk import public_members
 from tests.unit.clients.test_client import JSON, NAMED, PINNED
@@ -228,19 +227,6 @@ def test_keys_are_bounded() -> None:
     many = {"keys": [jwk("P-256", number) for number in range(MOST_KEYS + 1)]}
     with pytest.raises(ValueError, match="one too many"):
         keys_of_jwks(many)
-
-
-def test_what_is_not_served_is_told() -> None:
-    """A registration that nothing serves would be a promise that nobody keeps."""
-    for metadata in ALL:
-        client = read(metadata)
-        served = client.token_endpoint_auth_method in SERVED_METHODS and set(client.grant_types) <= set(
-            SERVED_GRANT_TYPES
-        )
-        assert (not_served(client, "x") == ()) == served
-    assert not_served(read(NAMED), "x") == ()
-    assert set(SERVED_GRANT_TYPES) <= set(GRANT_TYPES)
-    assert NOT_SERVED_MEMBERS <= MEMBERS
 
 
 def test_fapi2() -> None:

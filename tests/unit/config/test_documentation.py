@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from mtlsd.clients.served import SERVED_MEMBERS
+from mtlsd.clients.client import MEMBERS
 from mtlsd.config import document
 from mtlsd.config.load import load
 from mtlsd.config.structure import type_text
@@ -59,7 +59,7 @@ def test_every_key_is_documented(heading: str) -> None:
 
 def test_every_key_of_a_client_is_documented() -> None:
     files = [attribute.name for attribute in attrs.fields(document.CertificateKeys)]
-    assert set(documented("`[[client]]`")) == SERVED_MEMBERS | set(files)
+    assert set(documented("`[[client]]`")) == MEMBERS | set(files)
 
 
 def test_every_table_has_a_heading() -> None:

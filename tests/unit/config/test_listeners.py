@@ -52,12 +52,6 @@ PUBLIC = "mtlsd.toml: listener.public"
         ("public", "refuse_in", "handshake", f".refuse_in: {NOTHING}"),
         ("public", "trust_anchors", [], f".trust_anchors: {NOTHING}"),
         ("public", "x509_strict", True, f".x509_strict: {NOTHING}"),
-        (
-            "public",
-            "serves",
-            ["token", "metadata", "jwks"],
-            '.serves: "token" needs client certificates, with which clients authenticate',
-        ),
     ],
 )
 def test_listener(example: Example, table: str, key: str, value: object, told: str) -> None:

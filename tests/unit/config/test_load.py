@@ -182,14 +182,6 @@ def test_conflicts_among_files(example: Example) -> None:
     ]
 
 
-def test_what_is_not_served_is_not_registered(example: Example) -> None:
-    """Nobody shall believe that a client gets what no endpoint gives."""
-    example.put("clients.d/a.toml", _BILLING.replace('"tls_client_auth"', '"private_key_jwt"'))
-    example.put("clients.d/b.toml", _BILLING + 'grant_types = ["authorization_code"]\n')
-    places = [note.place.partition(".toml: ")[0] for note in example.notes() if note.fatal]
-    assert set(places) == {"clients.d/a", "clients.d/b"}
-
-
 def test_mistakes_beside(example: Example) -> None:
     example.put("clients.d/a.toml", 'client_id = "a"\nlistener = []\n')
     example.put("clients.d/b.toml", "[[client]]\nclient_id = 3\n")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mtlsd.clients.grant_types import GRANT_TYPES, TOKEN_EXCHANGE
-from mtlsd.oauth.metadata import ServedListener, authorization_server_metadata, well_known_path
+from mtlsd.clients.methods import METHODS
+from mtlsd.oauth.metadata import Policy, ServedListener, authorization_server_metadata, well_known_path
 
 ISSUER = "https://as.example.com"
 MTLS = ServedListener("https://as.example.com:8443", frozenset({"token", "jwks", "metadata"}), True, True)
@@ -15,7 +16,12 @@ def test_one_listener() -> None:
     assert metadata == {
         "issuer": ISSUER,
         "token_endpoint": "https://as.example.com:8443/token",
-        "token_endpoint_auth_methods_supported": ["tls_client_auth", "self_signed_tls_client_auth"],
+        "token_endpoint_auth_methods_supported": [
+            "tls_client_auth",
+            "self_signed_tls_client_auth",
+            "private_key_jwt",
+        ],
+        "token_endpoint_auth_signing_alg_values_supported": ["PS256", "ES256", "EdDSA", "RS256"],
         "grant_types_supported": ["client_credentials", TOKEN_EXCHANGE],
         "jwks_uri": "https://as.example.com:8443/jwks",
         "tls_client_certificate_bound_access_tokens": True,
@@ -43,7 +49,8 @@ def test_endpoints_for_tokens() -> None:
     assert metadata["introspection_endpoint"] == "https://mtls.example/introspect"
     assert metadata["revocation_endpoint"] == "https://mtls.example/revoke"
     for name in ("token", "introspection", "revocation"):
-        assert metadata[f"{name}_endpoint_auth_methods_supported"] == ["self_signed_tls_client_auth"]
+        methods = metadata[f"{name}_endpoint_auth_methods_supported"]
+        assert methods == ["self_signed_tls_client_auth", "private_key_jwt"]
     assert metadata["introspection_signing_alg_values_supported"] == ["PS256"]
 
 
@@ -51,7 +58,9 @@ def test_authorization() -> None:
     """R63, R64, R65: what clients that act for users have to know; R35: browsers need no alias."""
     browsers = ServedListener("https://as.example.com", frozenset({"authorization"}), False, False)
     clients = ServedListener("https://mtls.example", frozenset({"token", "par"}), True, True)
-    metadata = authorization_server_metadata(ISSUER, [browsers, clients], "ES256", require_pushed=True)
+    metadata = authorization_server_metadata(
+        ISSUER, [browsers, clients], "ES256", Policy(require_pushed=True)
+    )
     assert metadata["authorization_endpoint"] == "https://as.example.com/authorize"
     assert metadata["pushed_authorization_request_endpoint"] == "https://mtls.example/par"
     assert metadata["require_pushed_authorization_requests"] is True
@@ -69,8 +78,47 @@ def test_authorization() -> None:
 def test_pki_method_only_with_anchors() -> None:
     pinned = ServedListener("https://as.example.com", frozenset({"token"}), True, False)
     metadata = authorization_server_metadata(ISSUER, [pinned], "ES256")
-    assert metadata["token_endpoint_auth_methods_supported"] == ["self_signed_tls_client_auth"]
+    methods = metadata["token_endpoint_auth_methods_supported"]
+    assert methods == ["self_signed_tls_client_auth", "private_key_jwt"]
     assert "jwks_uri" not in metadata
+
+
+def test_a_plain_token_endpoint_beside_one_with_certificates() -> None:
+    """RFC 8705 section 5: who authenticates otherwise goes to the one, and who has a certificate to the
+    other.
+    """
+    serves = frozenset({"token", "par", "registration"})
+    plain = ServedListener("https://as.example.com", serves, False, False)
+    mtls = ServedListener("https://mtls.example", serves | {"introspection"}, True, True)
+    metadata = authorization_server_metadata(ISSUER, [mtls, plain], "ES256")
+    aliases = metadata["mtls_endpoint_aliases"]
+    names = ("token_endpoint", "pushed_authorization_request_endpoint", "registration_endpoint")
+    for name in names:
+        assert metadata[name].startswith("https://as.example.com/")
+        assert aliases[name] == metadata[name].replace("as.example.com", "mtls.example")
+    assert metadata["introspection_endpoint"] == aliases["introspection_endpoint"]
+    assert metadata["token_endpoint_auth_methods_supported"][0] == "tls_client_auth"
+
+
+def test_no_certificate_is_asked_for() -> None:
+    """Then no method is told of that needs one."""
+    plain = ServedListener("https://as.example.com", frozenset({"token"}), False, False)
+    metadata = authorization_server_metadata(ISSUER, [plain], "ES256")
+    assert metadata["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
+    assert "mtls_endpoint_aliases" not in metadata
+
+
+def test_methods_that_some_client_has() -> None:
+    """A secret is told of only where somebody has one; what a token is, no public client may ask."""
+    every = ServedListener(
+        "https://as.example.com", frozenset({"token", "introspection", "revocation"}), True, True
+    )
+    policy = Policy(methods=METHODS, assertion_algs=("ES256",))
+    metadata = authorization_server_metadata(ISSUER, [every], "ES256", policy)
+    for name in ("token", "introspection", "revocation"):
+        methods = metadata[f"{name}_endpoint_auth_methods_supported"]
+        assert set(methods) == set(METHODS) - ({"none"} if name == "introspection" else set())
+        assert metadata[f"{name}_endpoint_auth_signing_alg_values_supported"] == ["ES256"]
 
 
 def test_no_member_is_empty() -> None:
