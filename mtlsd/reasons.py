@@ -545,7 +545,7 @@ USER_UNAVAILABLE = _request(
 INTERACTION_ORIGIN = _request(
     "interaction.origin",
     "The form was not sent from the server's own page.",
-    "Many of these are an attack by another site; a proxy in front must pass Origin on, and public_url be right.",
+    "Many of these are an attack by another site. A proxy must pass Origin on, and public_url must be right.",
     error="access_denied",
     status=403,
 )

@@ -17,6 +17,7 @@ from mtlsd.errors import ConfigError, Mistake
 from mtlsd.keys.files import algorithm_mistake, load_if_any
 from mtlsd.ops.audit import utc_now
 from mtlsd.service.assembly import client_index
+from mtlsd.service.people import check_users
 
 
 def register(verbs: Any) -> None:
@@ -49,9 +50,9 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _beyond_the_file(config: Config) -> list[Mistake]:
-    """What the store and the keyring say to it."""
+    """What the store, the keyring and the users say to it."""
     mistakes: list[Mistake] = []
-    for check in (_clients, _keys):
+    for check in (_clients, _keys, _users):
         try:
             mistakes += check(config)
         except ConfigError as error:
@@ -69,3 +70,8 @@ def _keys(config: Config) -> list[Mistake]:
     place = f"{config.path.name}: tokens.signing_algorithm"
     mistake = None if keyring is None else algorithm_mistake(keyring, config.tokens.signing_algorithm, place)
     return [] if mistake is None else [mistake]
+
+
+def _users(config: Config) -> list[Mistake]:
+    check_users(config)
+    return []

@@ -16,7 +16,7 @@ _LARGEST_TEMPLATE = 256 * 1024
 
 
 def load_users(table: UsersTable, directory: Path, notes: Notes) -> Users:
-    """What `[users]` says; every template is tried. The users and their checker are looked at by the start."""
+    """What `[users]` says; every template is tried. Whoever checks passwords is looked at by the start."""
     file = directory / table.file
     if table.checker is not None and not table.checker.strip():
         notes.add("checker", "is empty", "Name a checker of twisted.cred, or remove it.")

@@ -26,6 +26,7 @@ from mtlsd.users.file import UsersFile
 from mtlsd.users.guesses import Guesses
 from mtlsd.users.login import Login, takes_passwords
 from mtlsd.users.named import named_checker
+from mtlsd.users.table import UserTable
 from mtlsd.users.threads import HashingThreads
 from mtlsd.web.talking import Talking
 
@@ -109,9 +110,26 @@ class People:
             return self.checker
         if name is None:
             return UsersFile.open(config.users.file, self._hash, os.urandom)
-        try:
-            return named_checker(name)
-        except ValueError as error:
-            remedy = 'Name one: "your_package.module.checker", or a plugin, as twistd --auth takes it.'
-            place = f"{config.path.name}: users.checker"
-            raise ConfigError((Mistake(place, f"{name!r}: {error}", remedy),)) from error
+        return _named(config, name)
+
+
+def check_users(config: Config) -> None:
+    """Look at whoever would check users' passwords.
+
+    :raises ConfigError: the checker or the users file cannot be used.
+    """
+    if not config.asks_users:
+        return
+    if config.users.checker is not None:
+        _named(config, config.users.checker)
+    elif config.users.file.exists():
+        UserTable.read(config.users.file)
+
+
+def _named(config: Config, name: str) -> Checker:
+    try:
+        return named_checker(name)
+    except ValueError as error:
+        remedy = 'Name one: "your_package.module.checker", or a plugin, as twistd --auth takes it.'
+        place = f"{config.path.name}: users.checker"
+        raise ConfigError((Mistake(place, f"{name!r}: {error}", remedy),)) from error
