@@ -41,7 +41,7 @@ from mtlsd.oauth.metadata import (
     well_known_path,
 )
 from mtlsd.oauth.pushed import PushedAuthorizationEndpoint
-from mtlsd.oauth.refresh_grant import RefreshGrant
+from mtlsd.oauth.refresh_grant import RefreshGrant, StandingOf, everybody
 from mtlsd.oauth.refresh_tokens import RefreshTokens
 from mtlsd.oauth.secrets import SecretChecker
 from mtlsd.oauth.token_endpoint import GrantHandler, TokenEndpoint
@@ -165,12 +165,14 @@ def serving(
     artifacts: Artifacts = NO_ARTIFACTS,
     bound: BoundCertificates | None = None,
     secrets: SecretChecker | None = None,
+    standing_of: StandingOf = everybody,
 ) -> Serving:
     """What the resources serve.
 
     :param artifacts: where all is kept that outlives a request; without, nothing of the kind is issued.
     :param bound: the certificates that tokens were bound to before.
     :param secrets: compares clients' secrets; without, that is done at once.
+    :param standing_of: tells of a user whether it is still one.
     """
     rules = _assertion_rules(config)
     authenticator = Authenticator(
@@ -205,7 +207,9 @@ def serving(
     return Serving(
         judge=judge,
         authenticator=authenticator,
-        token_endpoint=TokenEndpoint(authenticator, tokens, artifacts, _handlers(config, issued, tokens)),
+        token_endpoint=TokenEndpoint(
+            authenticator, tokens, artifacts, _handlers(config, issued, tokens, standing_of)
+        ),
         metadata=_json(metadata),
         jwks=_json(keyring.jwks(now)),
         resolve=resolve,
@@ -242,7 +246,7 @@ def _policy(config: Config) -> AuthorizationPolicy:
 
 
 def _handlers(
-    config: Config, issued: AccessTokens, access_tokens: AccessTokenIssuer
+    config: Config, issued: AccessTokens, access_tokens: AccessTokenIssuer, standing_of: StandingOf
 ) -> Mapping[str, GrantHandler]:
     """What answers the grant types that take the store."""
     artifacts = issued.artifacts
@@ -253,7 +257,7 @@ def _handlers(
     )
     return {
         AUTHORIZATION_CODE: CodeGrant(artifacts, access_tokens, refresh_tokens),
-        REFRESH_TOKEN: RefreshGrant(artifacts, access_tokens, refresh_tokens),
+        REFRESH_TOKEN: RefreshGrant(artifacts, access_tokens, refresh_tokens, standing_of),
         TOKEN_EXCHANGE: ExchangeGrant(issued, artifacts, access_tokens),
     }
 

@@ -379,7 +379,10 @@ class _Built:
             await background.leave(before)
             raise
         artifacts, resolve = RefusingArtifacts(store.artifacts), background.knowledge.resolve
-        served = assembly.serving(config, snapshot, keyring, now, resolve, artifacts, bound, people.secrets)
+        secrets, standing_of = people.secrets, people.standing_of(config)
+        served = assembly.serving(
+            config, snapshot, keyring, now, resolve, artifacts, bound, secrets, standing_of
+        )
         serving = attrs.evolve(served, talking=people.talking(config, served.authorization))
         ends = [retiring.until_at for retiring in keyring.retiring]
         return cls(serving, _Seen(generation, stamp, min(ends, default=None)), background)
