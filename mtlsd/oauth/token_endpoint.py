@@ -93,23 +93,19 @@ class TokenEndpoint:
             form, authorization, judgement, now, public=grant_type in _OF_PUBLIC_CLIENTS
         )
         if isinstance(found, AuthenticatedClient):
-            return self.issue(found, form, now)
-        return self._after(found, form, now)
+            return self._issue(grant_type, found, form, now)
+        return self._after(grant_type, found, form, now)
 
     async def _after(
-        self, authenticating: Awaitable[AuthenticatedClient], form: Form, now: datetime
+        self, grant_type: str, authenticating: Awaitable[AuthenticatedClient], form: Form, now: datetime
     ) -> TokenIssued:
-        issued = self.issue(await authenticating, form, now)
+        issued = self._issue(grant_type, await authenticating, form, now)
         return issued if isinstance(issued, TokenIssued) else await issued
 
-    def issue(
-        self, authenticated: AuthenticatedClient, form: Form, now: datetime
+    def _issue(
+        self, grant_type: str, authenticated: AuthenticatedClient, form: Form, now: datetime
     ) -> TokenIssued | Awaitable[TokenIssued]:
-        """The same for a client that has authenticated already.
-
-        :raises Refusal: as `answer` does.
-        """
-        handler = self.handlers.get(check_grant_type(form, self.grant_types))
+        handler = self.handlers.get(grant_type)
         if handler is not None:
             return handler(authenticated, form, now)
         client = authenticated.client
