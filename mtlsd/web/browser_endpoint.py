@@ -65,8 +65,10 @@ class BrowserEndpoint(Endpoint):
             return self._refused_page(request, correlation_id, refusal)
 
     def browser(self, request: IRequest) -> Browser:
+        """Where it is says the connection, never a header."""
         peer = peer_of(getattr(request, "transport", None))
-        address = "" if peer is None else peer.address
+        host = getattr(request.getClientAddress(), "host", "")  # of a Site without connections of ours
+        address = (host or "") if peer is None else peer.address
         return Browser(cookie_of(request, BROWSER), cookie_of(request, SESSION), address)
 
     def form(self, request: IRequest) -> Form:
