@@ -136,3 +136,17 @@ def test_well_known_goes_between_host_and_path() -> None:
     """R62: RFC 8414 section 3.1"""
     assert well_known_path("https://as.example.com") == "/.well-known/oauth-authorization-server"
     assert well_known_path("https://as.example.com/a/b") == "/.well-known/oauth-authorization-server/a/b"
+
+
+def test_registration_for_everybody_and_with_a_certificate() -> None:
+    """RFC 7591 section 3, RFC 8705 section 5: the alias is where a certificate can be presented."""
+    served = frozenset({"registration"})
+    plain = ServedListener("https://as.example.com", served, False, False)
+    mtls = ServedListener("https://mtls.example", served, True, True)
+    metadata = authorization_server_metadata(ISSUER, [mtls, plain], "ES256")
+    assert metadata["registration_endpoint"] == "https://as.example.com/register"
+    assert metadata["mtls_endpoint_aliases"] == {"registration_endpoint": "https://mtls.example/register"}
+    alone = authorization_server_metadata(ISSUER, [mtls], "ES256")
+    assert alone["registration_endpoint"] == "https://mtls.example/register"
+    assert "registration_endpoint_auth_methods_supported" not in metadata
+    assert "mtls_endpoint_aliases" not in authorization_server_metadata(ISSUER, [plain], "ES256")
