@@ -635,7 +635,7 @@ EXCHANGE_DEPTH = _request(
     "exchange.depth", "The token was exchanged too often already.", "Shorten the chain of services."
 )
 
-# -- registration of clients (RFC 7591, RFC 7592) -------------------------------------------------------------
+# -- registration of clients (RFC 7591, RFC 7592) ------------------------------------------------------------
 
 REGISTRATION_JSON = _registration(
     "registration.json",
