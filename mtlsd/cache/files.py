@@ -157,7 +157,8 @@ def _is_ours(entry: os.DirEntry[str]) -> bool:
 def _check_private(status: os.stat_result, path: Path) -> None:
     """Who can write what we read back could tell us anything. Fails closed: any bit of others is too much."""
     if status.st_uid != os.geteuid():
-        raise PermissionError(errno.EPERM, f"It belongs to user {status.st_uid}, not to mtlsd.", str(path))
+        said = f"It belongs to user {status.st_uid}, and mtlsd runs as user {os.geteuid()} here."
+        raise PermissionError(errno.EPERM, said, str(path))
     if status.st_mode & 0o077:
         mode = stat.S_IMODE(status.st_mode)
         raise PermissionError(

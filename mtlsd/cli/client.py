@@ -228,9 +228,16 @@ def _show(arguments: argparse.Namespace) -> int:
         return OK
     for name, value in _document(registration).items():
         if name != "jwks":
-            print(f"{name}: {' '.join(value) if isinstance(value, list) else value}")
+            print(f"{name}: {_shown(value)}")
     print_certificates(certificates)
     return OK
+
+
+def _shown(value: Any) -> str:
+    """A member of the metadata on a line, as it is written in a configuration."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return " ".join(value) if isinstance(value, list) else str(value)
 
 
 @contextmanager

@@ -48,7 +48,14 @@ def revoke(directory: Path, name: str, now: datetime) -> int:
 def _read(directory: Path, name: str) -> bytes:
     if Path(name).name != name:
         raise UsageError("give the name of a certificate as dev init has made it, such as billing")
-    return (directory / name).read_bytes()
+    try:
+        return (directory / name).read_bytes()
+    except FileNotFoundError:
+        there = ", ".join(sorted(path.stem for path in directory.glob("*.pem")))
+        has = (
+            f"it has the certificates of {there}" if there else "`mtlsd dev init` did not make that directory"
+        )
+        raise UsageError(f"there is no {directory / name}: {has}") from None
 
 
 def _check_issuer(certificate: x509.Certificate, authority: dev_pki.Issued, name: str) -> None:

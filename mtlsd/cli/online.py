@@ -40,6 +40,8 @@ _RESPONDER_SECONDS: Final = 10.0
 _NO_LISTS: Final = CrlTable.build(())
 _NO_SUCH_CERTIFICATE: Final = "ocsp.status.unauthorized"  # RFC 5019 §2.2.3: it answers, though
 
+_FETCH: Final = "See whether it can be reached from here."
+
 _Work = Coroutine[Deferred[Any], Any, Notes]
 
 
@@ -131,8 +133,11 @@ class _Online:
             found = await exchange.ask(responders.of(url), url, inquiry, _RESPONDER_SECONDS)
         except (FetchRefused, OcspRefused, NotAsked) as refused:
             if subject is not None or not str(refused).startswith(_NO_SUCH_CERTIFICATE):
-                remedy = "See whether it can be reached from here, and for which CAs it answers."
-                notes.warn(key, f"{shown(url)} gives no answer that counts: {refused}", remedy)
+                asked = subject or f"a certificate of {group.anchors[0].subject.to_string()}"
+                message = f"{shown(url)} gives no answer about {asked} that counts: {refused}"
+                notes.warn(
+                    key, message, _FETCH if isinstance(refused, FetchRefused) else _other_remedy(policy)
+                )
             return notes
         if subject is not None and found.answer.status != "good":
             remedy = "Remove that CA, or ask those who run the responder."
@@ -159,6 +164,16 @@ def _inquiry(group: AnchorGroup, policy: RevocationPolicy, url: str) -> tuple[st
         not_after=anchor.not_after,
     )
     return None, invented
+
+
+def _other_remedy(policy: RevocationPolicy) -> str:
+    """For a responder that answers, but not so that it counts."""
+    if policy.order[0] == "crl":
+        return "Where it answers for other CAs, see that a list tells of this one; else ask who runs it."
+    remedy = (
+        'Where it answers for other CAs, configure a list that tells of this one, and order = ["crl", "ocsp"]'
+    )
+    return f'{remedy}; or take ocsp = "from-certificate". Else ask who runs it.'
 
 
 def _nonce() -> bytes:

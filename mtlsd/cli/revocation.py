@@ -13,12 +13,14 @@ import attrs
 from mtlsd.cache.files import CacheDirectory
 from mtlsd.cli.common import add_config, add_json, load_config, print_json
 from mtlsd.cli.exits import OK
-from mtlsd.cli.revocation_table import print_rows
+from mtlsd.cli.revocation_table import print_rows, state_of
 from mtlsd.cli.terminal import span
+from mtlsd.config.lists import FROM_CERTIFICATE
 from mtlsd.config.model import Config
 from mtlsd.ops.audit import utc_now
 from mtlsd.pki.path import AnchorGroup
 from mtlsd.pki.printable import printable
+from mtlsd.pki.revocation import RevocationPolicy, Source
 from mtlsd.revocation.offline import OfflineKnowledge
 from mtlsd.revocation.status_file import NAME, Row, StatusFile, rows_of
 
@@ -90,12 +92,20 @@ def _offline(config: Config, now: datetime) -> tuple[Row, ...]:
 
 
 def _silent(groups: Sequence[AnchorGroup], rows: Sequence[Row]) -> Iterator[Row]:
-    """What certificates name is a source even before any has named one."""
+    """Sources of which nobody has said anything yet: just configured, or to be named by certificates."""
     there = {(own.group, own.kind) for own in rows}
     for group in groups:
         for kind in () if group.revocation is None else group.revocation.order:
             if (group.name, kind) not in there:
-                yield Row(group.name, kind, "from-certificate")
+                yield from (Row(group.name, kind, source) for source in _configured(group.revocation, kind))
+
+
+def _configured(policy: RevocationPolicy, kind: Source) -> tuple[str, ...]:
+    """As the operator has written them; files as the paths that they stand for."""
+    if kind == "ocsp":
+        return (policy.ocsp_url or FROM_CERTIFICATE,)
+    named = (*policy.crl_files, *policy.crl_urls)
+    return (*named, FROM_CERTIFICATE) if policy.crl_from_certificate else named
 
 
 def _is_running(pid: int) -> bool:
@@ -126,6 +136,6 @@ def _document(report: Report, now: datetime) -> dict[str, Any]:
         daemon |= {"written_at": written_at, "age_seconds": age}
     return {
         "daemon": daemon,
-        "sources": [own.to_document() for own in report.rows],
+        "sources": [{**own.to_document(), "standing": state_of(own, now)[0]} for own in report.rows],
         "unchecked": list(report.unchecked),
     }

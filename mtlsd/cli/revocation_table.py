@@ -41,8 +41,13 @@ def state_of(row: Row, now: datetime) -> tuple[str, str]:
     if row.state in ("open", "half_open"):
         return "open", RED
     if row.error is not None:
-        return ("late", YELLOW) if row.next_update is not None else ("failing", RED)
+        return ("late", YELLOW) if row.next_update is not None or _counting(row) else ("failing", RED)
     return ("never", YELLOW) if row.last_good is None and row.next_update is None else ("good", GREEN)
+
+
+def _counting(row: Row) -> int:
+    """How many of a responder's answers still count."""
+    return (row.known or 0) - (row.stale or 0)
 
 
 def _cells(row: Row, state: str, now: datetime) -> tuple[str, ...]:
@@ -52,8 +57,9 @@ def _cells(row: Row, state: str, now: datetime) -> tuple[str, ...]:
 
 def _holds(row: Row) -> str:
     if row.kind == "ocsp":
+        stale = f", {row.stale} out of date" if row.stale else ""
         waiting = f", {row.waiting} waiting" if row.waiting else ""
-        return f"{counted(row.known, 'answer', 'answers')}{waiting}" if row.known is not None else ""
+        return f"{counted(row.known, 'answer', 'answers')}{stale}{waiting}" if row.known is not None else ""
     if row.entries is None or row.bytes is None:
         return ""
     number = "" if row.number is None else f"number {row.number}, "

@@ -16,7 +16,7 @@ import attrs
 
 from mtlsd.config.notes import Notes
 from mtlsd.config.reading import Unreadable, read_file
-from mtlsd.config.text import key_path, shown
+from mtlsd.config.text import key_path, shown, suggestion
 from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.crl import lists_of
 from mtlsd.pki.crl_issuer import RevocationList, read_list, signer_paths
@@ -24,6 +24,9 @@ from mtlsd.pki.crl_refused import WHYS, CrlRefused
 from mtlsd.pki.crl_table import CrlTable
 from mtlsd.pki.path import AnchorGroup, PathValidator
 from mtlsd.pki.path import Path as CertificatePath
+
+FROM_CERTIFICATE: Final = "from-certificate"
+"""What stands for the sources that certificates name."""
 
 READ_AT_ONCE: Final = 1 << 20
 """How large a list may be, in bytes, that is read while others wait: some tens of milliseconds."""
@@ -101,7 +104,8 @@ class Lists:
                 return None
             content, _ = read_file(path, largest=self.largest)
         except Unreadable as error:
-            self.notes.add(key, f"{shown(name)} {error.message}", error.remedy)
+            close = "" if path.exists() else suggestion(name, (FROM_CERTIFICATE,))
+            self.notes.add(key, f"{shown(name)} {error.message}", close or error.remedy)
             return ()
         return self.read(key, name, content)
 

@@ -12,15 +12,13 @@ import attrs
 from mtlsd.config.document import RevocationTable, TrustAnchorsTable
 from mtlsd.config.fetching import read_url
 from mtlsd.config.files import Files
-from mtlsd.config.lists import Lists
+from mtlsd.config.lists import FROM_CERTIFICATE, Lists
 from mtlsd.config.notes import Notes
 from mtlsd.config.read import Entry
 from mtlsd.config.text import key_path, shown, suggestion
 from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.path import AnchorGroup
 from mtlsd.pki.revocation import RevocationPolicy, Source
-
-FROM_CERTIFICATE: Final = "from-certificate"
 
 _SOURCES: Final = f'crl = ["FILE or URL"], ocsp = "{FROM_CERTIFICATE}"'
 

@@ -97,8 +97,7 @@ class AddressRules:
         """
         found = [address for address in addresses if host in self.hosts or self._allows(address)]
         if not found:
-            seen = ", ".join(map(str, addresses[:3]))
-            raise FetchRefused("address", f"{host} is at {seen or 'no address'}, which is not allowed")
+            raise FetchRefused("address", _not_allowed(host, addresses))
         return found
 
     def _allows(self, address: Address) -> bool:
@@ -128,6 +127,12 @@ def is_public(address: Address) -> bool:
     if address.scope_id is not None:
         return False
     return address in _GLOBAL_6 and not any(address in network for network in _REFUSED_6)
+
+
+def _not_allowed(host: str, addresses: Sequence[Address]) -> str:
+    seen = ", ".join(map(str, addresses[:3])) or "no address"
+    where = host if seen == host.strip("[]") else f"{host} is at {seen}, which"
+    return f"{where} is not public, and not in allow of [fetch]"
 
 
 def _network(entry: str) -> Network | None:

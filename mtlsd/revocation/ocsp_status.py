@@ -59,7 +59,11 @@ def status_of(
     flights: OcspFlights,
     now: datetime,
 ) -> tuple[ResponderStatus, ...]:
-    """All responders that were asked, whose answers are known, or that the operator has named."""
+    """All responders that were asked, whose answers are known, or that the operator has named.
+
+    A responder that no group would ask any more is left out: nobody can mend it.
+    """
+    groups = tuple(groups)
     rows: dict[str, _Row] = {}
     origins: dict[str, str] = {}
 
@@ -78,7 +82,9 @@ def status_of(
         own.stale += now >= kept.record.until
     known = {responder.url: responder for responder in responders}
     for origin, responder in known.items():
-        rows.setdefault(origin, _Row()).groups.update(responder.groups)
+        asking = responder.groups & {group.name for group in groups if _asks(group, origin)}
+        if asking or origin in rows:
+            rows.setdefault(origin, _Row()).groups.update(asking)
     made = []
     for origin, own in sorted(rows.items()):
         status = ResponderStatus(
@@ -96,6 +102,14 @@ def status_of(
             )
         made.append(status)
     return tuple(made)
+
+
+def _asks(group: AnchorGroup, origin: str) -> bool:
+    """Whether the group's policy still leads to that responder."""
+    policy = group.revocation
+    if policy is None or "ocsp" not in policy.order:
+        return False
+    return policy.ocsp_url is None or _origin(policy.ocsp_url) == origin
 
 
 def _origin(url: str) -> str:

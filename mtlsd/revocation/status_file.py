@@ -31,6 +31,7 @@ class Row:
     :ivar state: of a responder's circuit breaker. For responders alone, as are the next three.
     :ivar waiting: how many wait for it.
     :ivar known: how many of its answers are known.
+    :ivar stale: how many of these count no more.
     :ivar answers: the same by what they say.
     """
 
@@ -50,12 +51,13 @@ class Row:
     state: State | None = None
     waiting: int | None = None
     known: int | None = None
+    stale: int | None = None
     answers: Mapping[str, int] | None = None
 
     def to_document(self) -> dict[str, Any]:
         """As JSON: what means nothing for its kind is left out."""
         lists_only = {"issuer", "number", "entries", "bytes", "this_update", "next_update"}
-        responders_only = {"state", "waiting", "known", "answers"}
+        responders_only = {"state", "waiting", "known", "stale", "answers"}
         without = responders_only if self.kind == "crl" else lists_only
         return {
             name: value.isoformat() if isinstance(value, datetime) else value
@@ -127,6 +129,7 @@ def _of_responder(own: ResponderStatus, group: str) -> Row:
         state=own.breaker,
         waiting=own.waiting,
         known=sum(own.answers.values()),
+        stale=own.stale,
         answers=dict(own.answers),
     )
 

@@ -151,7 +151,9 @@ def test_what_failed(server: _Server, capsys: pytest.CaptureFixture[str]) -> Non
     ]
     assert 'gone.crl" was not fetched: status: 127.0.0.1 answers 404' in found[0]
     assert 'ca.pem" is no revocation list: neither DER nor PEM' in found[1]
-    assert 'ocsp" gives no answer that counts: ocsp.' in found[2]
+    assert (
+        'ocsp" gives no answer about a certificate of CN=mtlsd development CA that counts: ocsp.' in found[2]
+    )
 
 
 def test_a_responder_that_knows_only_what_it_has_signed(

@@ -179,6 +179,7 @@ def test_a_client_that_publishes_its_certificates(mtlsd: Mtlsd) -> None:
     assert "jwks" not in added
     assert f"jwks_uri {uri}" in mtlsd("client", "list").out
     assert f"jwks_uri: {uri}" in mtlsd("client", "show", "rotating").out
+    assert "bound_access_tokens: true\n" in mtlsd("client", "show", "rotating").out
 
 
 def test_where_a_client_stands_in_its_rotation(directory: Path, mtlsd: Mtlsd) -> None:

@@ -63,7 +63,7 @@ def test_a_revoked_certificate_is_refused(directory: Path, mtlsd: Mtlsd) -> None
         ("pinned", "has not issued the certificate of pinned"),
         ("ca", "nobody revokes a trust anchor"),
         ("../dev/billing", "give the name of a certificate"),
-        ("mtlsd", "No such file"),
+        ("mtlsd", "it has the certificates of billing, ca, "),
     ],
 )
 def test_what_cannot_be_revoked(
@@ -72,6 +72,11 @@ def test_what_cannot_be_revoked(
     assert main(["dev", "revoke", str(directory), name]) != OK
     assert message in capsys.readouterr().err
     assert number(directory) == 1
+
+
+def test_a_directory_that_dev_init_did_not_make(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dev", "revoke", str(tmp_path), "billing"]) == USAGE
+    assert f"there is no {tmp_path / 'ca.pem'}: `mtlsd dev init` did not make" in capsys.readouterr().err
 
 
 def test_once_is_enough(directory: Path) -> None:

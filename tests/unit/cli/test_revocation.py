@@ -96,7 +96,7 @@ def test_a_daemon_that_runs(directory: Path, mtlsd: Mtlsd) -> None:
         error="fetch.deadline: not done within 120 seconds",
     )  # fmt: skip
     responder = Row(
-        "dev", "ocsp", "http://ocsp.example", state="open", waiting=2, known=1, answers={"good": 1}
+        "dev", "ocsp", "http://ocsp.example", state="open", waiting=2, known=1, stale=1, answers={"good": 1}
     )
     write(directory, os.getpid(), responder, listed, Row("another", "crl", URL))
     ran = mtlsd("revocation", "status")
@@ -104,14 +104,26 @@ def test_a_daemon_that_runs(directory: Path, mtlsd: Mtlsd) -> None:
     assert cells(ran)[1:] == [
         ["dev", "crl", URL, "late", "3 minutes ago", "in 5 days", "number 7, 1,203 entries, 46 kB"],
         ["fetch.deadline: not done within 120 seconds"],
-        ["dev", "ocsp", "http://ocsp.example", "open", "never", "1 answer, 2 waiting"],
+        ["dev", "ocsp", "http://ocsp.example", "open", "never", "1 answer, 1 out of date, 2 waiting"],
     ]
     document = mtlsd("revocation", "status", "--json").json
     assert document["daemon"]["running"] is True
     assert document["daemon"]["age_seconds"] == 3
     assert [own["kind"] for own in document["sources"]] == ["crl", "ocsp"]
+    assert [own["standing"] for own in document["sources"]] == ["late", "open"]
     assert "state" not in document["sources"][0]
     assert document["sources"][1]["answers"] == {"good": 1}
+
+
+def test_what_was_configured_since(directory: Path, mtlsd: Mtlsd) -> None:
+    """What the daemon says is some seconds old: a source that it does not know yet was never asked."""
+    configure(directory, f'crl = ["ca.crl", "{URL}"], ocsp = "http://ocsp.example/"')
+    write(directory, os.getpid())
+    assert cells(mtlsd("revocation", "status"))[1:] == [
+        ["dev", "crl", str(directory / "ca.crl"), "never", "never"],
+        ["dev", "crl", URL, "never", "never"],
+        ["dev", "ocsp", "http://ocsp.example/", "never", "never"],
+    ]
 
 
 def test_a_daemon_that_has_gone(directory: Path, mtlsd: Mtlsd) -> None:
@@ -151,6 +163,8 @@ def test_a_directory_that_others_can_write(directory: Path, mtlsd: Mtlsd) -> Non
         ({"kind": "ocsp", "last_good": NOW, "state": "closed"}, "good"),
         ({"kind": "ocsp", "last_good": NOW, "state": "half_open"}, "open"),
         ({"kind": "ocsp", "last_good": NOW, "state": "closed", "error": "ocsp.stale"}, "failing"),
+        ({"kind": "ocsp", "state": "closed", "error": "x", "known": 2, "stale": 1}, "late"),
+        ({"kind": "ocsp", "state": "closed", "error": "x", "known": 2, "stale": 2}, "failing"),
     ],
 )
 def test_states(how: dict[str, Any], state: str) -> None:

@@ -135,6 +135,8 @@ def test_mistakes(example: Example, revocation: dict[str, Any], message: str) ->
 def test_close_word_is_suggested(example: Example) -> None:
     example.group["revocation"] = {"ocsp": "from-certificates"}
     assert remedy(example).startswith("Did you mean from-certificate? ")
+    example.group["revocation"] = {"crl": ["from-certificates"]}
+    assert remedy(example) == "Did you mean from-certificate?"
 
 
 def test_expired_responder(example: Example) -> None:

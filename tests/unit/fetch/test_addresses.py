@@ -115,6 +115,24 @@ def test_the_usable_ones_are_left() -> None:
         AddressRules().usable("a.example", [])
 
 
+@pytest.mark.parametrize(
+    ("host", "address", "said"),
+    [
+        ("127.0.0.1", "127.0.0.1", "127.0.0.1 is not public, and not in allow of [fetch]"),
+        ("[::1]", "::1", "[::1] is not public, and not in allow of [fetch]"),
+        (
+            "a.example",
+            "10.0.0.1",
+            "a.example is at 10.0.0.1, which is not public, and not in allow of [fetch]",
+        ),
+    ],
+)
+def test_the_operator_reads_where_it_is_allowed(host: str, address: str, said: str) -> None:
+    with pytest.raises(FetchRefused) as caught:
+        AddressRules().usable(host, [ip_address(address)])
+    assert str(caught.value) == f"address: {said}"
+
+
 def test_one_more_host() -> None:
     rules = AddressRules.allowing(["10.0.0.0/8"])
     assert rules.with_host("OCSP.example").usable("ocsp.example", [ip_address("127.0.0.1")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import attrs
 import pytest
@@ -300,6 +301,20 @@ def test_status() -> None:
     assert status.last_good == status.last_tried == world.now()
     waiting.cancel()
     waiting.addErrback(lambda failure: None)
+
+
+@pytest.mark.parametrize("change", [{"ocsp_url": "http://b.example/"}, {"order": ("crl",)}])
+def test_status_without_those_whom_nobody_asks_any_more(change: dict[str, Any]) -> None:
+    """A wrong URL that was corrected, or ocsp that was taken away: what failed would fail for ever."""
+    world = started()
+    world.react = lambda asking: FetchRefused("connection", "refused")
+    assert world.why() is not None
+    assert [own.source for own in world.answers.status() if own.error] == [A]
+    assert world.group.revocation is not None
+    policy = attrs.evolve(world.group.revocation, **change)
+    world.answers.configure([attrs.evolve(world.group, revocation=policy)])
+    assert [own for own in world.answers.status() if own.error] == []
+    assert A not in {own.source for own in world.answers.status()}
 
 
 def test_status_of_who_was_never_asked() -> None:

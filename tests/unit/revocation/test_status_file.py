@@ -24,7 +24,7 @@ FILE = StatusFile(NOW, 7, tuple(rows_of([LIST, RESPONDER])))
 def test_a_responder_is_shown_for_each_group() -> None:
     of_list, first, second = FILE.rows
     assert (of_list.group, first.group, second.group) == ("a", "a", "b")
-    assert (first.state, first.waiting, first.known) == ("open", 3, 3)
+    assert (first.state, first.waiting, first.known, first.stale) == ("open", 3, 3, 1)
     assert (of_list.state, first.entries) == (None, None)
 
 
