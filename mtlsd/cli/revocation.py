@@ -95,9 +95,11 @@ def _silent(groups: Sequence[AnchorGroup], rows: Sequence[Row]) -> Iterator[Row]
     """Sources of which nobody has said anything yet: just configured, or to be named by certificates."""
     there = {(own.group, own.kind) for own in rows}
     for group in groups:
-        for kind in () if group.revocation is None else group.revocation.order:
+        if group.revocation is None:
+            continue
+        for kind in group.revocation.order:
             if (group.name, kind) not in there:
-                yield from (Row(group.name, kind, source) for source in _configured(group.revocation, kind))
+                yield from (Row(group.name, kind, own) for own in _configured(group.revocation, kind))
 
 
 def _configured(policy: RevocationPolicy, kind: Source) -> tuple[str, ...]:
