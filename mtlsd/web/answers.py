@@ -56,8 +56,7 @@ def answer(
 def answer_refusal(request: IRequest, refusal: Refusal, correlation_id: str) -> bytes:
     """The error response for `refusal`.
 
-    A client that used the Authorization header is told of the scheme it used (RFC 6749 section 5.2), although
-    no client of this server can succeed with it.
+    A client that used the Authorization header is told of the scheme it used (RFC 6749 section 5.2).
     """
     authorization = request.getHeader(b"authorization")
     if refusal.reason.status == 401 and authorization is not None:
