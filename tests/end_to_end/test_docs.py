@@ -217,8 +217,9 @@ def test_toml_loads(page: Path, block: str, place: Place) -> None:
     ("page", "block"), [(page, block) for page in PAGES for block in blocks(page, "python")]
 )  # fmt: skip
 def test_python_is_that_of_an_example(page: Path, block: str) -> None:
-    """The examples are run below."""
-    examples = [path.read_text("utf-8") for path in (ROOT / "docs/examples").glob("*.py")]
+    """The examples are run below, and the programs in test_foreign_clients.py."""
+    paths = [*(ROOT / "docs/examples").glob("*.py"), *(ROOT / "tests/end_to_end/programs").glob("*/*.py")]
+    examples = [path.read_text("utf-8") for path in paths]
     assert any(block in example for example in examples), block
 
 
