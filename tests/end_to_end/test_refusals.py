@@ -187,7 +187,7 @@ REQUESTS = {
     "empty client_id": (f"{GRANT}&client_id=", "invalid_request", "client_id.absent"),
     "no grant_type": ("client_id=by-dns", "invalid_request", "grant.absent"),
     "empty": ("", "invalid_request", "grant.absent"),
-    "code": ("grant_type=authorization_code&client_id=by-dns", "unsupported_grant_type", "grant.unsupported"),
+    "code": ("grant_type=authorization_code&client_id=by-dns", "unauthorized_client", "grant.unauthorized"),
     "password": ("grant_type=password&client_id=by-dns", "unsupported_grant_type", "grant.unsupported"),
     "client_id twice": (f"{ME}&client_id=by-dns", "invalid_request", "request.repeated_parameter"),
     "scope twice": (f"{ME}&scope=a&scope=", "invalid_request", "request.repeated_parameter"),
@@ -196,7 +196,7 @@ REQUESTS = {
     "no UTF-8": (f"{ME}&x=%ff", "invalid_request", "request.form"),
     "NUL": (f"{GRANT}&client_id=by-dns%00", "invalid_request", "request.form"),
     "secret": (f"{ME}&client_secret=x", "invalid_request", "request.multiple_methods"),
-    "assertion": (f"{ME}&client_assertion=x.y.z", "invalid_request", "request.multiple_methods"),
+    "assertion": (f"{ME}&client_assertion=x.y.z", "invalid_client", "client.assertion"),
     "unknown scope": (f"{ME}&scope=invoices:read+admin", "invalid_scope", "scope.invalid"),
     "malformed scope": (f"{ME}&scope=invoices:read++invoices:write", "invalid_scope", "scope.invalid"),
     "unknown resource": (f"{ME}&resource=https://other.example/", "invalid_target", "resource.invalid"),
@@ -216,7 +216,7 @@ def test_a_bad_request(daemon: Daemon, setup: Setup, good: Written, name: str) -
     body, error, reason = REQUESTS[name]
     mark = daemon.mark()
     answer = python(setup.url(), setup.ca_file, good, body)
-    assert (answer.status, answer.json["error"]) == (400, error)
+    assert (answer.status, answer.json["error"]) == (401 if error == "invalid_client" else 400, error)
     assert re.fullmatch(r"[\x20\x21\x23-\x5b\x5d-\x7e]+", answer.json["error_description"])
     assert answer.headers["cache-control"] == "no-store"
     event = daemon.event("token.refused", mark, correlation_id=answer.json["correlation_id"])
@@ -235,7 +235,7 @@ HEADERS: dict[str, tuple[Mapping[str, str], str]] = {
         {"Authorization": "Basic " + b64encode(b"by-dns:x").decode()},
         "request.multiple_methods",
     ),
-    "bearer": ({"Authorization": "Bearer x"}, "request.multiple_methods"),
+    "bearer": ({"Authorization": "Bearer x"}, "client.method"),
 }
 
 
@@ -245,7 +245,8 @@ def test_a_bad_header(daemon: Daemon, setup: Setup, good: Written, name: str) ->
     headers, reason = HEADERS[name]
     mark = daemon.mark()
     answer = python(setup.url(), setup.ca_file, good, ME, headers=headers)
-    assert (answer.status, answer.json["error"]) == (400, "invalid_request")
+    expected = (401, "invalid_client") if name == "bearer" else (400, "invalid_request")
+    assert (answer.status, answer.json["error"]) == expected
     event = daemon.event("token.refused", mark, correlation_id=answer.json["correlation_id"])
     assert event["reason"] == reason
 

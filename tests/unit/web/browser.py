@@ -128,7 +128,7 @@ class World:
             Protocol.makeConnection(channel, transport)
             channel.handshakeCompleted()
         else:
-            channel, transport = Site(root).buildProtocol(None), StringTransport()
+            channel, transport = Site(root, reactor=self.clock).buildProtocol(None), StringTransport()
             channel.site = mock.Mock(wraps=channel.site, log=lambda request: None)
             channel.makeConnection(transport)
         channel.dataReceived(raw)
