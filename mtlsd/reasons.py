@@ -430,8 +430,8 @@ REDIRECT_URI_UNKNOWN = _request(
 )
 REDIRECT_URI_ABSENT = _request(
     "redirect_uri.absent",
-    "The request has no redirect_uri, and the client registered several.",
-    "Send redirect_uri.",
+    "The request has no redirect_uri, and needs one.",
+    "Send redirect_uri: the client registered several, or FAPI 2.0 wants it pushed.",
 )
 RESPONSE_TYPE_ABSENT = _request(
     "response_type.absent", "The request has no response_type.", 'Send response_type, which is "code".'

@@ -25,6 +25,7 @@ class AuthorizationPolicy:
 
     :ivar require_pushed: whether requests have to be pushed (RFC 9126); a client can demand it for its own.
     :ivar require_pkce: whether confidential clients have to use PKCE too; public ones always have to (R73).
+    :ivar require_redirect_uri: whether pushed requests have to name it, even where one is registered (R81).
     :ivar code_lifetime: at most 60 seconds (R81).
     """
 
@@ -33,6 +34,7 @@ class AuthorizationPolicy:
     require_pkce: bool = True
     code_lifetime: timedelta = timedelta(seconds=60)
     request_uri_lifetime: timedelta = timedelta(seconds=60)
+    require_redirect_uri: bool = False
 
 
 @attrs.frozen

@@ -48,6 +48,8 @@ class PushedAuthorizationEndpoint:
         client, policy = authenticated.client, self.authorization.policy
         if form.has("request_uri"):
             raise Refusal(reasons.REQUEST_URI_PUSHED)
+        if policy.require_redirect_uri and not form.has("redirect_uri"):
+            raise Refusal(reasons.REDIRECT_URI_ABSENT, {"expected": client.redirect_uris})
         redirection = Redirection.from_form(form, client, policy.issuer)
         request = AuthorizationRequest.from_form(form, client, redirection, policy.require_pkce)
         request_uri = REQUEST_URI + self.authorization.random_secret()

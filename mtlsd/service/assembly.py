@@ -242,6 +242,7 @@ def _policy(config: Config) -> AuthorizationPolicy:
         require_pkce=config.requests.require_pkce,
         code_lifetime=timedelta(seconds=config.tokens.code_seconds),
         request_uri_lifetime=timedelta(seconds=config.requests.request_uri_seconds),
+        require_redirect_uri=config.is_fapi2,
     )
 
 

@@ -26,7 +26,7 @@ from tests.end_to_end.actors import (
     with_assertion,
     world_in,
 )
-from tests.end_to_end.clients import Answer
+from tests.end_to_end.clients import Answer, Session
 from tests.end_to_end.daemon import Daemon, running
 from tests.end_to_end.test_grants import VERIFIER, asking, authorization, claims_of, issue_code
 from tests.pki import Written
@@ -272,3 +272,14 @@ def test_two_methods_are_refused(world: World, path: str) -> None:
     ]
     for sent, certificate in twice:
         assert error(world.post(path, ENDPOINTS[path], sent, certificate)) == (400, "invalid_request")
+
+
+@EVERYWHERE
+def test_other_http_methods(world: World, path: str) -> None:
+    """R51, R64"""
+    with Session(
+        world.setup.url("optional", path), world.setup.ca_file, world.actors["one"].certificate
+    ) as session:
+        for method in ("GET", "PUT", "DELETE"):
+            answer = session.request(method)
+            assert (answer.status, answer.headers["allow"]) == (405, "POST")

@@ -117,6 +117,13 @@ def test_refused_at_once(world: AuthorizationWorld, changes: dict[str, Any], rea
     assert refused(world, **changes) is reason
 
 
+def test_the_redirect_uri_may_have_to_be_named() -> None:
+    """R81: FAPI 2.0 wants it in the pushed request, even where there is but one."""
+    strict = AuthorizationWorld((WEB,), AuthorizationPolicy(ISSUER, require_redirect_uri=True))
+    assert refused(strict, redirect_uri=None) is reasons.REDIRECT_URI_ABSENT
+    assert push(strict).expires_in == 60
+
+
 def test_the_client_has_changed_meanwhile(world: AuthorizationWorld) -> None:
     """It is read again when the browser comes."""
     pushed = push(world, scope="admin")
