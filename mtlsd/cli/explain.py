@@ -28,7 +28,7 @@ from mtlsd.judge import (
     stand,
 )
 from mtlsd.ops.audit import utc_now
-from mtlsd.pki.revocation_check import QuestionKey
+from mtlsd.pki.revocation_check import Question, QuestionKey
 from mtlsd.revocation.offline import OfflineKnowledge
 from mtlsd.service.assembly import registrations, snapshot
 from mtlsd.service.published import kept
@@ -88,9 +88,14 @@ def _judged(presented: PresentedCertificate, judged_by: Snapshot, config: Config
     failures: dict[QuestionKey, str] = {}
     judgement = settle(standing, known, now)
     while isinstance(judgement, Provisional) and (mute := nobody_to_ask(judgement)):
-        failures |= dict.fromkeys(mute, "")
+        failures |= {own.key: _why(own, known) for own in mute}
         judgement = settle(standing, known, now, failures)
     return judgement
+
+
+def _why(question: Question, known: OfflineKnowledge) -> str:
+    """What a daemon would say of a question that nobody answers."""
+    return known.why_no_list(question.group) if question.source == "crl" else ""
 
 
 def _first_listener(config: Config) -> str:

@@ -6,7 +6,7 @@ import attrs
 
 from mtlsd.judge import Provisional
 from mtlsd.pki.revocation import Source
-from mtlsd.pki.revocation_check import Question, QuestionKey
+from mtlsd.pki.revocation_check import Question
 from mtlsd.revocation.inquiry import urls_of
 
 
@@ -34,9 +34,9 @@ def would_ask(judgement: Provisional) -> tuple[WouldAsk, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def nobody_to_ask(judgement: Provisional) -> tuple[QuestionKey, ...]:
+def nobody_to_ask(judgement: Provisional) -> tuple[Question, ...]:
     """The open questions that nobody outside could answer, such as those about files of lists."""
-    return tuple(own.key for own in judgement.questions if not _urls(own, judgement))
+    return tuple(own for own in judgement.questions if not _urls(own, judgement))
 
 
 def _urls(question: Question, judgement: Provisional) -> tuple[str, ...]:

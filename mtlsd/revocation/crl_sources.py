@@ -172,6 +172,10 @@ class CrlSources:
             await _first_of(pending)
         return "fetch.closed: mtlsd is ending"
 
+    def why(self) -> str | None:
+        """What is wrong with the configured sources: the first error there is, as :meth:`ensure` tells it."""
+        return _why(own for own in self._book.sources.values() if own.origin in ("file", "url"))
+
     def status(self) -> tuple[SourceStatus, ...]:
         """Every source, with each of its lists."""
         return tuple(statuses(self._group, self._book, self._shelf))

@@ -74,6 +74,10 @@ class OfflineKnowledge:
     def ocsp(self, group: str, certificate: Certificate, issuer: Certificate, /) -> Answer | None:
         return self.answers.get(group, certificate, issuer)
 
+    def why_no_list(self, group: str) -> str:
+        """Why the group's lists, as they were read, may not tell; empty where nothing is wrong with them."""
+        return (self.lists[group].why() or "") if group in self.lists else ""
+
     def status(self) -> tuple[SourceStatus | ResponderStatus, ...]:
         """Every source, as far as it can be known here."""
         lists = (status for own in self.lists.values() for status in own.status())

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from mtlsd.cli.dev_pki import Issued
 from mtlsd.cli.exits import NO_PERMISSION, OK, UNAVAILABLE
+from mtlsd.ops.audit import utc_now
 from tests.unit.cli.conftest import Ran
 
 Mtlsd = Callable[..., Ran]
@@ -50,6 +56,23 @@ def test_nobody_to_ask(directory: Path, mtlsd: Mtlsd, revocation: str) -> None:
     """The development CA names neither list nor responder."""
     ran = explain(directory, mtlsd, revocation, "--json")
     assert (ran.code, ran.json["refusal"]["reason"]) == (NO_PERMISSION, "revocation.unknown")
+
+
+def test_a_list_that_ran_out(directory: Path, mtlsd: Mtlsd) -> None:
+    """It says so, as a daemon does, not only that no list tells."""
+    authority = Issued.from_pem((directory / "ca.pem").read_bytes(), (directory / "ca.key").read_bytes())
+    then = utc_now() - timedelta(days=20)
+    builder = x509.CertificateRevocationListBuilder(
+        authority.certificate.subject, then, then + timedelta(days=7)
+    )
+    builder = builder.add_extension(x509.CRLNumber(1), critical=False).add_extension(
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False
+    )
+    (directory / "ca.crl").write_bytes(builder.sign(authority.key, SHA256()).public_bytes(Encoding.PEM))
+    ran = mtlsd("explain", "--certificate", directory / "billing.pem", "--json")
+    assert (ran.code, ran.json["refusal"]["reason"]) == (NO_PERMISSION, "revocation.unknown")
+    (seen,) = ran.json["refusal"]["facts"]["seen"]
+    assert seen.startswith(f"crl.expired: {directory / 'ca.crl'} nextUpdate ")
 
 
 def test_where_that_is_allowed(directory: Path, mtlsd: Mtlsd) -> None:
