@@ -20,16 +20,14 @@ from mtlsd import __version__
 from mtlsd.clients.departed import departed
 from mtlsd.config.model import Config
 from mtlsd.errors import ConfigError, Fact
-from mtlsd.jose.keyring import Keyring
 from mtlsd.judge import Standing
 from mtlsd.jwks_uri.key_sets import may_be_published
-from mtlsd.keys.files import KEYRING, algorithm_mistake, load_or_create
-from mtlsd.oauth.bound import BoundCertificates
 from mtlsd.ops.audit import AuditLog, utc_now
 from mtlsd.ops.metrics import Metrics
 from mtlsd.revocation.status_file import rows_of
 from mtlsd.service import assembly
-from mtlsd.service.background import Background, Report
+from mtlsd.service.background import Background
+from mtlsd.service.built import Built, Seen, keyring_stamp
 from mtlsd.service.listening import Listening, Prepared, kept_open
 from mtlsd.service.measured import samples
 from mtlsd.service.people import Checker, People
@@ -49,20 +47,6 @@ WATCH_SECONDS = 1.0
 Sink = Callable[[bytes], object]
 
 
-@attrs.frozen
-class _Seen:
-    """What the present state was made from.
-
-    :ivar store: the store's generation.
-    :ivar keyring: what tells one version of the keyring's file from another.
-    :ivar keys_until: when the JWK Set changes by itself, since a retiring key ends.
-    """
-
-    store: int
-    keyring: tuple[int, int]
-    keys_until: datetime | None
-
-
 @attrs.define(eq=False)
 class Server:
     """One mtlsd in a reactor.
@@ -79,7 +63,7 @@ class Server:
     _store: Store
     _audit: AuditLog
     _current: Current
-    _seen: _Seen
+    _seen: Seen
     _background: Background
     _people: People
     _keys_have_changed: bool = attrs.field(default=False, init=False)
@@ -130,10 +114,10 @@ class Server:
         audit = AuditLog(write_audit, utc_now, metrics.count)
         store = await _opened(config.store, reactor)
         opened: dict[str, Listening] = {}
-        built: _Built | None = None
+        built: Built | None = None
         people = People(reactor, users)
         try:
-            built = await _Built.make(config, store, reactor, audit.event, people)
+            built = await Built.make(config, store, reactor, audit.event, people)
             current = Current(built.serving, audit.event, utc_now, assembly.random_id)
             current.metrics = metrics.exposition
             for prepared in _prepared(config, current):
@@ -270,7 +254,7 @@ class Server:
         return (
             self._keys_have_changed
             or await self._store.generation() != self._seen.store
-            or _stamp(self.config) != self._seen.keyring
+            or keyring_stamp(self.config) != self._seen.keyring
             or (until is not None and until <= utc_now())
         )
 
@@ -278,11 +262,11 @@ class Server:
         same_store = config.store == self.config.store
         store = self._store if same_store else await _opened(config.store, self._reactor)
         fresh: dict[str, Listening] = {}
-        built: _Built | None = None
+        built: Built | None = None
         keys_have_changed, self._keys_have_changed = self._keys_have_changed, False
         try:
             report, people, bound = self._audit.event, self._people, self._current.serving.bound
-            built = await _Built.make(config, store, self._reactor, report, people, self._background, bound)
+            built = await Built.make(config, store, self._reactor, report, people, self._background, bound)
             prepared = _prepared(config, self._current, built.serving)
             kept = kept_open(self.listening, prepared)
             for one in prepared:
@@ -335,82 +319,6 @@ async def _opened(path: Path, reactor: Any) -> Store:
     store = open_store(path, ThreadWorker(reactor, "store writer"), ThreadWorker(reactor, "store reader"))
     await store.open()
     return store
-
-
-@attrs.frozen
-class _Built:
-    """What is to be served next."""
-
-    serving: Serving
-    seen: _Seen
-    background: Background
-
-    @classmethod
-    async def make(
-        cls,
-        config: Config,
-        store: Store,
-        reactor: Any,
-        report: Report,
-        people: People,
-        before: Background | None = None,
-        bound: BoundCertificates | None = None,
-    ) -> Self:
-        """Make it; what is live stays as it is.
-
-        Versions are read first: a change in between is seen the next time.
-
-        :param report: takes audit events.
-        :param bound: the certificates that tokens were bound to before.
-        """
-        now = utc_now()
-        generation = await store.generation()
-        keyring = await _keyring(config, now, reactor)
-        stamp = _stamp(config)
-        _tell_algorithm(config, keyring)
-        stored = await store.list_clients()
-        registrations = assembly.registrations(config, stored)
-        background = await Background.open(config, registrations, reactor, report, before)
-        try:
-            snapshot = assembly.snapshot(
-                config, stored, background.published, background.knowledge, background.keys
-            )
-        except BaseException:
-            await background.leave(before)
-            raise
-        artifacts, resolve = RefusingArtifacts(store.artifacts), background.knowledge.resolve
-        secrets, standing_of = people.secrets, people.standing_of(config)
-        served = assembly.serving(
-            config, snapshot, keyring, now, resolve, artifacts, bound, secrets, standing_of
-        )
-        serving = attrs.evolve(served, talking=people.talking(config, served.authorization))
-        ends = [retiring.until_at for retiring in keyring.retiring]
-        return cls(serving, _Seen(generation, stamp, min(ends, default=None)), background)
-
-
-async def _keyring(config: Config, now: datetime, reactor: Any) -> Keyring:
-    """In a thread: another process may hold the directory's lock, and to make an RSA key takes its time."""
-    worker, tokens = ThreadWorker(reactor, "signing keys"), config.tokens
-    worker.start()
-    try:
-        return await worker.run(lambda: load_or_create(tokens.signing_keys, tokens.signing_algorithm, now))
-    finally:
-        worker.stop()
-
-
-def _tell_algorithm(config: Config, keyring: Keyring) -> None:
-    place = f"{config.path.name}: tokens.signing_algorithm"
-    mistake = algorithm_mistake(keyring, config.tokens.signing_algorithm, place)
-    if mistake is not None:
-        Server._log.warn("keys.algorithm {mistake}", mistake=mistake)
-
-
-def _stamp(config: Config) -> tuple[int, int]:
-    try:
-        found = (config.tokens.signing_keys / KEYRING).stat()
-    except OSError:
-        return (0, 0)
-    return found.st_mtime_ns, found.st_ino
 
 
 def _prepared(config: Config, current: Current, serving: Serving | None = None) -> list[Prepared]:

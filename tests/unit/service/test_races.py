@@ -9,7 +9,8 @@ from twisted.internet.task import Clock
 
 from mtlsd.config.model import Config
 from mtlsd.ops.audit import AuditLog, utc_now
-from mtlsd.service.server import Server, _Seen
+from mtlsd.service.built import Seen
+from mtlsd.service.server import Server
 
 
 class Store:
@@ -40,7 +41,7 @@ def test_a_look_does_not_bring_an_old_configuration_back() -> None:
         cast(Any, store),
         AuditLog(lines.append, utc_now),
         anything,
-        _Seen(1, (0, 0), None),
+        Seen(1, (0, 0), None),
         anything,
         anything,
     )
