@@ -83,7 +83,23 @@ def facts_in_code() -> set[str]:
             )
             if annotation is not None and "Fact" in ast.unparse(annotation):
                 found |= keys_of(node)
+            found |= added_to_facts(node)
     return found
+
+
+def added_to_facts(node: ast.AST) -> set[str]:
+    """`facts["this"] = ...` and `facts |= {"this": ...}`."""
+    if isinstance(node, ast.AugAssign) and ast.unparse(node.target) == "facts":
+        return keys_of(node.value)
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return {
+        own.slice.value
+        for own in targets
+        if isinstance(own, ast.Subscript)
+        and ast.unparse(own.value) == "facts"
+        and isinstance(own.slice, ast.Constant)
+        and isinstance(own.slice.value, str)
+    }
 
 
 def test_every_event_is_there() -> None:
