@@ -74,6 +74,7 @@ func Refresh(ctx context.Context, config *oauth2.Config, token *oauth2.Token) (*
 	return config.TokenSource(ctx, &oauth2.Token{RefreshToken: token.RefreshToken}).Token()
 }
 
+// random returns 256 bits that nobody can guess.
 func random() string {
 	made := make([]byte, 32)
 	if _, err := rand.Read(made); err != nil {

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import authlib
 import requests
 from authlib.common.security import generate_token
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata, get_well_known_url
 
-from tests.end_to_end.programs.python.telling import browser, did, say, told
+from tests.end_to_end.programs.python.telling import browser, did, say_version, told
 
 
 # ---- connect
@@ -33,6 +32,8 @@ def discover(issuer: str, ca: str) -> AuthorizationServerMetadata:
     url = get_well_known_url(issuer, external=True, suffix="oauth-authorization-server")
     server = AuthorizationServerMetadata(requests.get(url, verify=ca, timeout=15).json())
     server.validate()
+    if server["issuer"] != issuer:  # RFC 8414 section 3.3
+        raise ValueError(f"this is another server: {server['issuer']}")
     return server
 
 
@@ -125,7 +126,7 @@ def register(
 
 # ----
 def main(told: dict[str, Any]) -> None:
-    say(version=authlib.__version__)
+    say_version("Authlib")
 
     def connected(client: dict[str, str], **more: str) -> OAuth2Session:
         whole = {**told, **client}

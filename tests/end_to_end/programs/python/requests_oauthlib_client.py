@@ -7,11 +7,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import requests
-import requests_oauthlib
 from oauthlib.oauth2 import BackendApplicationClient
 from requests_oauthlib import OAuth2Session
 
-from tests.end_to_end.programs.python.telling import browser, did, say, told
+from tests.end_to_end.programs.python.telling import browser, did, say_version, told
 
 
 # ---- connect
@@ -67,7 +66,7 @@ def revoke(session: OAuth2Session, revocation_endpoint: str, token: str) -> None
 
 # ----
 def main(told: dict[str, Any]) -> None:
-    say(version=requests_oauthlib.__version__)
+    say_version("requests-oauthlib")
     server = discover(told["issuer"], told["ca"])
     did("discovery", **server)
     endpoints = server["mtls_endpoint_aliases"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.metadata import version
 from typing import Any
 
 
@@ -14,6 +15,10 @@ def told() -> Any:
 
 def say(**what: Any) -> None:
     print(json.dumps(what), flush=True)
+
+
+def say_version(package: str) -> None:
+    say(version=version(package))
 
 
 def did(flow: str, **result: Any) -> None:
