@@ -200,7 +200,8 @@ PIN_UNKNOWN = _certificate(
     "pin.unknown",
     _UNKNOWN_CA,
     "The certificate is self-signed, and no client has registered exactly this certificate.",
-    "Register the certificate itself: mtlsd client add --client-id ID --certificate FILE.pem.",
+    "Register the certificate itself: mtlsd client add --client-id ID --certificate FILE.pem. "
+    "A client with jwks_uri publishes it there.",
 )
 SUBJECT_MISMATCH = _client(
     "subject.mismatch",
