@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ def load_fetch(table: FetchTable, directory: Path, now: datetime, notes: Notes) 
             notes.warn(key, message, "Replace it: no server is trusted by it.")
     cache = directory_of("cache", table.cache, directory, notes)
     _check_private(cache, notes)
+    _check_writable(cache, notes)
     return Fetch(
         allow=tuple(entry for index, entry in enumerate(table.allow) if _is_place(entry, index, notes)),
         trusted_certificates=tuple(dict.fromkeys(roots)),
@@ -82,3 +84,15 @@ def _check_private(cache: Path, notes: Notes) -> None:
         return
     if stat.S_ISDIR(status.st_mode) and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         notes.warn("cache", "is open to other users: nothing is kept there", "chmod 700 it.")
+
+
+def _check_writable(cache: Path, notes: Notes) -> None:
+    """Beside a configuration in /etc, which is where the default leads, the daemon may write nothing."""
+    try:
+        place = cache if cache.is_dir() else cache.parent
+        writable = os.access(place, os.W_OK | os.X_OK) or not place.is_dir()
+    except (OSError, ValueError):
+        writable = False
+    if not writable:
+        remedy = "Name a directory that the user mtlsd runs as can make, such as /var/lib/mtlsd/cache."
+        notes.warn("cache", f"{shown(str(cache))} cannot be written: nothing outlives a restart", remedy)

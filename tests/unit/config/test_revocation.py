@@ -274,6 +274,17 @@ def test_cache_that_others_can_write(example: Example) -> None:
     assert example.told() == ["?mtlsd.toml: fetch.cache: is open to other users: nothing is kept there"]
 
 
+def test_cache_that_cannot_be_made(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default, beside a configuration in /etc: the daemon would run, and ask everybody at each start."""
+    monkeypatch.setattr("mtlsd.config.fetching.os.access", lambda path, mode: path != example.directory)
+    cache = example.directory / "cache"
+    assert example.told() == [
+        f'?mtlsd.toml: fetch.cache: "{cache}" cannot be written: nothing outlives a restart'
+    ]
+    cache.mkdir(mode=0o700)
+    assert example.told() == []
+
+
 def test_a_private_place_may_be_written_down(example: Example) -> None:
     """Who writes the configuration decides; a URL in a certificate goes by [fetch] allow alone."""
     assert told(example, crl=["http://127.0.0.1:8080/ca.crl"], ocsp="http://[fd00::7]/") == []
