@@ -1,0 +1,27 @@
+"""Every reason for which mtlsd refuses, in one table.
+
+``docs/refusals.md`` is this table for people, and a test holds the two together. Each reason is a name of
+this package: ``reasons.CERTIFICATE_EXPIRED``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from mtlsd.errors import Reason
+from mtlsd.reasons import authorizations, certificates, registrations, requests
+from mtlsd.reasons.authorizations import *  # noqa: F403  # each of its names is a reason, as below
+from mtlsd.reasons.certificates import *  # noqa: F403
+from mtlsd.reasons.registrations import *  # noqa: F403
+from mtlsd.reasons.requests import *  # noqa: F403
+
+REASONS: Mapping[str, Reason] = MappingProxyType(
+    {
+        reason.code: reason
+        for area in (certificates, requests, authorizations, registrations)
+        for reason in vars(area).values()
+        if isinstance(reason, Reason)
+    }
+)
+"""By their codes, in the order of the table."""
