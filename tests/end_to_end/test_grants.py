@@ -59,11 +59,16 @@ def authorization(config: Path) -> Iterator[AuthorizationEndpoint]:
 def issue_code(config: Path, query: dict[str, str], user: str = "alice@users.example") -> str:
     """The code that a user's consent would give for this request."""
     with authorization(config) as endpoint:
-        now = datetime.now(UTC)
-        request = now_of(endpoint.read(Form({name: (own,) for name, own in query.items()}), now))
-        assert isinstance(request, AuthorizationRequest), request
-        user_here = UserAuthenticated(user, now)
-        location = now_of(endpoint.issue_code(request, user_here, request.scope, now))
+        return issued(endpoint, query, user)
+
+
+def issued(endpoint: AuthorizationEndpoint, query: dict[str, str], user: str = "alice@users.example") -> str:
+    """As :func:`issue_code`, for who needs many."""
+    now = datetime.now(UTC)
+    request = now_of(endpoint.read(Form({name: (own,) for name, own in query.items()}), now))
+    assert isinstance(request, AuthorizationRequest), request
+    user_here = UserAuthenticated(user, now)
+    location = now_of(endpoint.issue_code(request, user_here, request.scope, now))
     return parse_qs(urlsplit(location).query)["code"][0]
 
 
@@ -308,10 +313,9 @@ class TestBoundButNotPresented:
         assert (refused.status, told(refused)) == (401, "invalid_client")
 
 
-def at_once(world: World, certificate: str, form: dict[str, str]) -> list[Answer]:
+def at_once(setup: Setup, certificate: Written, form: dict[str, str]) -> list[Answer]:
     """What so many connections are told that all are open before the first one asks."""
-    url, ca = world.setup.url("optional"), world.setup.ca_file
-    sessions = [Session(url, ca, world.certificates[certificate]) for _ in range(AT_ONCE)]
+    sessions = [Session(setup.url("optional"), setup.ca_file, certificate) for _ in range(AT_ONCE)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda session: session.socket, sessions))
         answers = list(pool.map(lambda session: session.post(form), sessions))
@@ -324,11 +328,13 @@ class TestRaces:
     """Of 50 connections at once exactly one wins."""
 
     def test_a_code(self, world: World) -> None:
-        answers = at_once(world, "one", world.with_code(world.code("one"), "one"))
+        answers = at_once(world.setup, world.certificates["one"], world.with_code(world.code("one"), "one"))
         assert sorted(answer.status for answer in answers) == [200] + [400] * (AT_ONCE - 1)
         assert {told(answer) for answer in answers if answer.status == 400} == {"invalid_grant"}
 
     def test_a_refresh_token_that_rotates(self, world: World) -> None:
         token = world.tokens("native")["refresh_token"]
-        answers = at_once(world, "native", world.with_refresh_token(token, "native"))
+        answers = at_once(
+            world.setup, world.certificates["native"], world.with_refresh_token(token, "native")
+        )
         assert sorted(answer.status for answer in answers) == [200] + [400] * (AT_ONCE - 1)

@@ -14,7 +14,7 @@ from tests.end_to_end.actors import METHODS, SECRET, World, assertion, with_asse
 from tests.end_to_end.clients import TLS_1_3, Answer, NoAnswer, get, request_token
 from tests.end_to_end.daemon import Daemon, mtlsd, running
 from tests.end_to_end.test_crossing import code_form, error, thumbprint
-from tests.end_to_end.test_grants import asking, claims_of, issue_code
+from tests.end_to_end.test_grants import AT_ONCE, asking, at_once, claims_of, issue_code
 from tests.end_to_end.tools import needs
 from tests.unit.oauth.signing import jwk
 
@@ -63,6 +63,17 @@ def test_private_key_jwt(daemon: Daemon, world: World) -> None:
     assert error(replayed) == (401, "invalid_client")
     daemon.event("token.refused", mark, reason="client.assertion_replayed")
     assert form["client_assertion"] not in daemon.out.read_text()
+
+
+def test_of_many_with_one_assertion_one_wins(daemon: Daemon, world: World) -> None:
+    """All connections are open before the first one asks."""
+    mark = daemon.mark()
+    form = {"grant_type": "client_credentials", **signed(world, "jwt-one")}
+    answers = at_once(world.setup, world.actors["jwt-one"].certificate, form)
+    assert sorted(answer.status for answer in answers) == [200] + [401] * (AT_ONCE - 1)
+    assert {error(answer) for answer in answers if answer.status != 200} == {(401, "invalid_client")}
+    (winner,) = (answer.token for answer in answers if answer.status == 200)
+    assert [event["jti"] for event in daemon.events("token.issued", mark)] == [claims_of(winner)["jti"]]
 
 
 @pytest.mark.parametrize("audience", ["issuer", "plain", "optional"])
