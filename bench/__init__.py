@@ -6,6 +6,8 @@
 ``process``         one running server: its CPU time, its memory, how it is started and stopped
 ``load``            the load generator, a process of its own
 ``scenarios``       what is measured
+``asking``           requests of codes, refresh tokens and introspection, prepared before they are measured
+``codes``            authorization codes without users, a program of its own
 ``versions``        the working tree and other commits, each in its own directory
 ``report``          the table, and the ratios of two versions
 ``waiting``         what others notice of 500 clients who wait for responders that hang

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import certificates, million, peers, scenarios, waiting
-from bench.place import Place
+from bench import asking, certificates, million, peers, scenarios, waiting
+from bench.place import GRANT_CLIENTS, Place
 from bench.process import allow_files
 from bench.report import Results, ratios, table
 from bench.versions import CHECKOUT, Version, checked_out, resolve
@@ -22,7 +22,12 @@ SCENARIOS = {
     "A": "handshake and token",
     "A10k": "the same, with 10,000 clients more",
     "B": "token, connection kept",
+    "introspect": "introspection of a JWT",
+    "introspect-opaque": "introspection of an opaque token",
+    "code": "code and PKCE for tokens",
+    "refresh": "refresh token",
 }
+_GRANTS = ("introspect", "introspect-opaque", "code", "refresh")
 OTHERS: Mapping[str, Callable[[Path, int], waiting.Waiting | million.Million]] = {
     "waiting": waiting.measure,
     "million": million.measure,
@@ -47,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         "-s",
         "--scenarios",
         default="A,A10k,B,idle",
-        help="any of A, A10k, B, idle; or waiting or million, of the working tree alone (%(default)s)",
+        help=f"any of {', '.join(SCENARIOS)}, idle; or waiting or million, of the working tree alone "
+        "(%(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print every number as JSON")
     parser.add_argument(
@@ -107,7 +113,9 @@ def _side_by_side(arguments: list[str]) -> int:
 
 
 def _versions(directory: Path, against: str | None, stack: ExitStack) -> list[Version]:
-    certificates.make(directory / "certificates")
+    ca = certificates.make(directory / "certificates")
+    for name in GRANT_CLIENTS:
+        certificates.make_clients(directory / "certificates", ca, name, 1)
     made = [Version("working tree", CHECKOUT, Place(directory / "ours", directory / "certificates"))]
     if against is not None:
         commit = resolve(against)
@@ -127,6 +135,8 @@ def _measure(version: Version, result: Results, wanted: Iterable[str], seconds: 
             scenarios.cost(version, server, "handshake", 0.5)
             for name in few:
                 _note(result, name, scenarios.cost(version, server, _MODES[name], seconds))
+    if grants := [name for name in wanted if name in _GRANTS]:
+        _measure_grants(version, result, grants, seconds)
     if "A10k" in wanted:
         with version.running(scenarios.OTHER_CLIENTS) as server:
             scenarios.cost(version, server, "handshake", 0.5)
@@ -136,10 +146,24 @@ def _measure(version: Version, result: Results, wanted: Iterable[str], seconds: 
             result.idle.append(scenarios.idle(version, server))
 
 
+def _measure_grants(version: Version, result: Results, wanted: Iterable[str], seconds: float) -> None:
+    """What another commit does not know, it is not measured by."""
+    try:
+        with version.running(grants=True) as server:
+            scenarios.cost(version, server, "token", 0.5)
+            for name in wanted:
+                prepared = asking.prepare(version, server, name)
+                _note(result, name, scenarios.cost(version, server, "requests", seconds, prepared))
+    except RuntimeError as error:
+        if version.source == CHECKOUT:
+            raise
+        print(f"  {version.name:14} cannot serve all of {', '.join(wanted)}: {error}", file=sys.stderr)
+
+
 def _note(result: Results, scenario: str, cost: scenarios.Cost) -> None:
     result.costs.setdefault(scenario, []).append(cost)
     print(
-        f"  {result.name:14} {scenario:5} {cost.cpu_ms:.3f} ms, foreign {cost.foreign:.2f}", file=sys.stderr
+        f"  {result.name:14} {scenario:17} {cost.cpu_ms:.3f} ms, foreign {cost.foreign:.2f}", file=sys.stderr
     )
 
 

@@ -1,12 +1,13 @@
 """The load generator: a process of its own that uses some connections as fast as the server lets it.
 
-    python -m bench.load MODE PORT CERTIFICATES CONNECTIONS SECONDS
+    python -m bench.load MODE PORT CERTIFICATES CONNECTIONS SECONDS [FILE]
 
 ===========  =================================================================================
 MODE         one operation is
 ===========  =================================================================================
 handshake    TCP connect, a full mutual handshake, one token, close
 token        one token on a connection that stays open
+requests     one of the requests of FILE, an Asked in JSON, on a connection that stays open
 newcomers    like handshake, but each with the next certificate of newcomers.pem, until there is none
 idle         (none: the connections have had one token each and are held until stdin ends)
 ===========  =================================================================================
@@ -26,6 +27,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from itertools import cycle, repeat
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,7 +39,7 @@ from OpenSSL import SSL
 
 from bench.place import BODY
 
-MODES = ("handshake", "token", "newcomers", "idle")
+MODES = ("handshake", "token", "requests", "newcomers", "idle")
 _LONGEST_SECONDS = 60.0
 _MOST_ERRORS = 10
 
@@ -46,10 +48,10 @@ Steps = Generator[int, None, None]
 T = TypeVar("T")
 
 
-def request_of(body: str) -> bytes:
-    """A token request."""
+def request_of(body: str, path: str = "/token") -> bytes:
+    """A token request, or one of another endpoint."""
     return (
-        f"POST /token HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: application/json\r\n"
         f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     ).encode("ascii")
 
@@ -57,13 +59,33 @@ def request_of(body: str) -> bytes:
 REQUEST = request_of(BODY)
 
 
-def client_context(certificates: Path) -> SSL.Context:
+@attrs.frozen
+class Asked:
+    """Requests that were prepared.
+
+    :ivar certificate: the name of the one that the client presents.
+    :ivar again: whether they can be sent more than once.
+    :ivar holds: what is in each answer that is right.
+    """
+
+    path: str
+    certificate: str
+    bodies: Sequence[str]
+    again: bool
+    holds: str
+
+    def requests(self) -> Iterator[bytes]:
+        made = [request_of(body, self.path) for body in self.bodies]
+        return cycle(made) if self.again else iter(made)
+
+
+def client_context(certificates: Path, name: str = "client") -> SSL.Context:
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(SSL.TLS1_3_VERSION)
     context.load_verify_locations(str(certificates / "ca.pem"))
     context.set_verify(SSL.VERIFY_PEER)
-    context.use_certificate_chain_file(str(certificates / "client.pem"))
-    context.use_privatekey_file(str(certificates / "client.key"))
+    context.use_certificate_chain_file(str(certificates / f"{name}.pem"))
+    context.use_privatekey_file(str(certificates / f"{name}.key"))
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # never offer a ticket
     return context
 
@@ -87,11 +109,18 @@ class Load:
             yield from self._timed(self.once())
 
     def tokens(self) -> Steps:
+        return self.requests(repeat(REQUEST))
+
+    def requests(self, asked: Iterator[bytes], holds: bytes = b"") -> Steps:
+        """One request after the other on one connection, as long as there are any.
+
+        :param holds: what is in each answer that is right.
+        """
         connection = self.connect()
         try:
             yield from handshake(connection)
-            while time.monotonic() < self.until:
-                yield from self._timed(token(connection))
+            while time.monotonic() < self.until and (request := next(asked, None)):
+                yield from self._timed(token(connection, request, holds))
         finally:
             connection.close()
 
@@ -150,9 +179,9 @@ def handshake(connection: SSL.Connection) -> Steps:
     yield from _waiting(connection, connection.do_handshake)
 
 
-def token(connection: SSL.Connection) -> Steps:
-    answer = yield from ask(connection, REQUEST)
-    if not answer.startswith(b"HTTP/1.1 200 "):
+def token(connection: SSL.Connection, request: bytes = REQUEST, holds: bytes = b"") -> Steps:
+    answer = yield from ask(connection, request)
+    if not answer.startswith(b"HTTP/1.1 200 ") or holds not in answer:
         raise ValueError(answer.decode("latin-1"))
 
 
@@ -227,18 +256,49 @@ def fetch_token(context: SSL.Context, port: int) -> None:
         connection.close()
 
 
+def fetch(context: SSL.Context, port: int, bodies: Iterable[str]) -> list[bytes]:
+    """The bodies of the answers to token requests, one after the other on one connection.
+
+    :raises ValueError: for an answer that is not 200.
+    """
+    connection, found = Load(context, port, until=0.0).connect(), []
+
+    def steps() -> Steps:
+        yield from handshake(connection)
+        for body in bodies:
+            answer = yield from ask(connection, request_of(body))
+            if not answer.startswith(b"HTTP/1.1 200 "):
+                raise ValueError(answer.decode("latin-1"))
+            found.append(answer.partition(b"\r\n\r\n")[2])
+
+    try:
+        run_all([steps()])
+    finally:
+        connection.close()
+    return found
+
+
 def main(arguments: list[str]) -> int:
-    mode, port, certificates, connections, seconds = arguments
-    context = client_context(Path(certificates))
+    mode, port, certificates, connections, seconds, *file = arguments
+    asked = Asked(**json.loads(Path(file[0]).read_text())) if file else None
+    context = client_context(Path(certificates), "client" if asked is None else asked.certificate)
     if mode == "idle":
         hold(context, int(port), int(connections))
         return 0
     began = time.monotonic()
     load = Load(context, int(port), began + min(float(seconds), _LONGEST_SECONDS))
-    run_all(_slots(load, mode, int(connections), Path(certificates)))
+    if asked is not None:
+        run_all(_asking(load, asked, int(connections)))
+    else:
+        run_all(_slots(load, mode, int(connections), Path(certificates)))
     result = {"elapsed": time.monotonic() - began, "cpu": time.process_time(), "errors": load.errors}
     json.dump(result | {"latencies": sorted(load.latencies)}, sys.stdout)
     return 0
+
+
+def _asking(load: Load, asked: Asked, connections: int) -> list[Steps]:
+    requests = asked.requests()
+    return [load.requests(requests, asked.holds.encode("ascii")) for _ in range(connections)]
 
 
 def _slots(load: Load, mode: str, connections: int, certificates: Path) -> list[Steps]:

@@ -22,7 +22,7 @@ endpoint = "tcp:{port}:interface=127.0.0.1:backlog=4096"
 certificate = "{certificates}/server.pem"
 key = "{certificates}/server.key"
 client_certificate = "required"
-serves = ["token", "metadata", "jwks"]
+serves = [{serves}]
 limits = {{ connections = 20000, connections_per_address = 20000, keepalive_seconds = 600 }}
 
 [[trust_anchors]]
@@ -47,6 +47,16 @@ trust_anchors = ["bench"]
 scope = "read"
 """
 
+CALLBACK = "https://web.bench.test/callback"
+GRANT_CLIENTS = ("opaque", "web", "api")
+"""Those that `grants` registers: one gets opaque tokens, one acts for users, one is a resource server."""
+
+_GRANTS = {
+    "opaque": 'access_token_format = "opaque"\n',
+    "web": f'grant_types = ["authorization_code", "refresh_token"]\nredirect_uris = ["{CALLBACK}"]\n',
+    "api": 'grant_types = []\nintrospects = ["https://localhost:{port}"]\n',
+}
+
 
 @attrs.frozen
 class Place:
@@ -64,18 +74,27 @@ class Place:
     def configuration(self) -> Path:
         return self.directory / "mtlsd.toml"
 
-    def configure(self, port: int, other_clients: int = 0, revocation: str | None = None) -> None:
+    def configure(
+        self, port: int, other_clients: int = 0, revocation: str | None = None, *, grants: bool = False
+    ) -> None:
         """Write the configuration.
 
         :param other_clients: how many are registered beside those that the load comes from.
         :param revocation: the policy of the anchors, in TOML. A commit from before there were any has none.
+        :param grants: whether there are codes, refresh tokens, opaque tokens and introspection.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         policy = "" if revocation is None else f"revocation = {revocation}\n"
-        text = _CONFIGURATION.format(port=port, certificates=self.certificates.resolve(), revocation=policy)
+        serves = '"token", "metadata", "jwks"' + (', "introspection"' if grants else "")
+        text = _CONFIGURATION.format(
+            port=port, certificates=self.certificates.resolve(), revocation=policy, serves=serves
+        )
         names = (*self.others, *(f"other{number}" for number in range(other_clients)))
         clients = [_CLIENT.format(client_id="bench", name="client")]
         clients += [_CLIENT.format(client_id=name, name=name) for name in names]
+        if grants:
+            clients += [_CLIENT.format(client_id=name, name=name) + _GRANTS[name] for name in GRANT_CLIENTS]
+            clients[-1] = clients[-1].replace("{port}", str(port))
         self.configuration.write_text("".join([text, "" if revocation is None else _FETCH, *clients]))
 
     def import_key(self, mtlsd: list[str], environment: Mapping[str, str]) -> None:

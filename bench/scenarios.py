@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import attrs
 
@@ -50,13 +51,14 @@ class Idle:
         return (self.full.pss - self.empty.pss) / self.connections
 
 
-def cost(version: Version, server: Server, mode: str, seconds: float) -> Cost:
+def cost(version: Version, server: Server, mode: str, seconds: float, requests: Path | None = None) -> Cost:
     """Drive a server for some seconds.
 
+    :param requests: that were prepared, for the mode of that name.
     :raises RuntimeError: when any operation failed.
     """
     busy, cpu, began = busy_seconds(), server.cpu_seconds(), time.monotonic()
-    load = _load(version, server, mode, CONNECTIONS, seconds)
+    load = _load(version, server, mode, CONNECTIONS, seconds, requests)
     output, _ = load.communicate()
     wall = time.monotonic() - began
     used, all_used = server.cpu_seconds() - cpu, busy_seconds() - busy
@@ -87,9 +89,15 @@ def idle(version: Version, server: Server) -> Idle:
 
 
 def _load(
-    version: Version, server: Server, mode: str, connections: int, seconds: float
+    version: Version,
+    server: Server,
+    mode: str,
+    connections: int,
+    seconds: float,
+    requests: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     arguments = [mode, str(server.port), str(version.place.certificates), str(connections), str(seconds)]
+    arguments += [] if requests is None else [str(requests)]
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.load", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

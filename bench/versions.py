@@ -41,13 +41,16 @@ class Version:
         self.place.import_key(list(MTLSD), self.environment)
 
     @contextmanager
-    def running(self, other_clients: int = 0, revocation: str | None = None) -> Iterator[Server]:
+    def running(
+        self, other_clients: int = 0, revocation: str | None = None, *, grants: bool = False
+    ) -> Iterator[Server]:
         """
         :param revocation: the policy of the anchors, in TOML.
+        :param grants: as :meth:`Place.configure` has it.
         :raises RuntimeError: when it does not start.
         """
         port = free_port()
-        self.place.configure(port, other_clients, revocation)
+        self.place.configure(port, other_clients, revocation, grants=grants)
         context = client_context(self.place.certificates)
         command = [*MTLSD, "run", "-c", os.fspath(self.place.configuration)]
         log = self.place.directory / "log"
