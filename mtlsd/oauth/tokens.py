@@ -86,9 +86,11 @@ class AccessTokenIssuer:
         x5t_s256 = None if binding is None else binding.x5t_s256
         key = (client.client_id, x5t_s256 or "", grant)
         issued_at = int(now.timestamp())
-        ends, valid_until = now + self.lifetime, authenticated.valid_until
-        limits = (own for own in (valid_until, until) if own is not None)
-        expires_at = int(min((ends, *limits)).timestamp())
+        ends = now + self.lifetime
+        for limit in (authenticated.valid_until, until):
+            if limit is not None and limit < ends:
+                ends = limit
+        expires_at = int(ends.timestamp())
         jti = self.random_id()
         artifact: Artifact | None = None
         if client.access_token_format == "opaque":  # noqa: S105  # a format, and no secret
