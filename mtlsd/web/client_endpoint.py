@@ -33,7 +33,8 @@ class Call:
     :ivar peer: None where the connection is not one of ours.
     :ivar judgement: what the connection's certificate was judged to be; None when it came without one.
     :ivar form: empty until it has been read.
-    :ivar client_id: as the form has it; nobody has proven anything by it.
+    :ivar client_id: as the form has it, and nobody has proven anything by it; or, once a client has
+        authenticated, that client's.
     :ivar authorization: the Authorization header, decoded as Latin-1. It may hold a secret.
     :ivar wants_jwt: whether the answer should be signed, where there is such a one.
     """
@@ -157,7 +158,9 @@ class ClientEndpoint(Endpoint):
         found = self.current.serving.authenticator.authenticate(
             call.form, call.authorization, call.judgement, call.now, public=public
         )
-        return found if isinstance(found, AuthenticatedClient) else await found
+        client = found if isinstance(found, AuthenticatedClient) else await found
+        call.client_id = client.client.client_id
+        return client
 
     def _answer(self, request: IRequest, call: Call, done: Done) -> bytes:
         self.current.audit(done.event, {**call.facts(), **done.facts})

@@ -63,7 +63,7 @@ class Token(ClientEndpoint):
 
     def _issued(self, call: Call, issued: TokenIssued) -> Done:
         """The token is named by its jti, never told."""
-        token = issued.token
+        token, call.client_id = issued.token, issued.client.client_id
         if isinstance(call.judgement, Identity):
             self._note(call.judgement.standing, call, issued)
         facts: dict[str, Fact] = {

@@ -58,7 +58,7 @@ def test_private_key_jwt(daemon: Daemon, world: World) -> None:
     claims = claims_of(curl(world, form, "jwt-one").token)
     assert claims["client_id"] == claims["sub"] == "jwt-one"
     assert claims["cnf"] == {"x5t#S256": thumbprint(world.actors["jwt-one"].certificate)}
-    daemon.event("token.issued", mark)
+    daemon.event("token.issued", mark, client_id="jwt-one")
     replayed = curl(world, form, "jwt-one")
     assert error(replayed) == (401, "invalid_client")
     daemon.event("token.refused", mark, reason="client.assertion_replayed")
