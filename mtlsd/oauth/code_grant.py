@@ -12,7 +12,7 @@ from mtlsd.errors import Refusal
 from mtlsd.oauth.artifacts import Artifact, Artifacts, Found
 from mtlsd.oauth.authentication import AuthenticatedClient
 from mtlsd.oauth.forms import Form
-from mtlsd.oauth.granted import Granted
+from mtlsd.oauth.granted import Granted, StandingOf, everybody
 from mtlsd.oauth.grants import check_may_use
 from mtlsd.oauth.pkce import check_verifier
 from mtlsd.oauth.refresh_tokens import RefreshTokens
@@ -31,6 +31,7 @@ class CodeGrant:
     artifacts: Artifacts
     access_tokens: AccessTokenIssuer
     refresh_tokens: RefreshTokens
+    standing_of: StandingOf = everybody
 
     async def __call__(self, authenticated: AuthenticatedClient, form: Form, now: datetime) -> TokenIssued:
         """
@@ -49,6 +50,9 @@ class CodeGrant:
         await self._check_unused(found, now)
         _check_request(found.artifact, form)
         granted = Granted.from_artifact(found.artifact)
+        if self.standing_of(granted.sub) is None:
+            await self.artifacts.remove_grant(granted.grant_id, now)
+            raise Refusal(reasons.CODE_UNKNOWN, {"seen": "the user is gone"})
         grant = granted.narrowed(client, form.all("resource"))
         token = self.access_tokens.issue(authenticated, grant, now, granted.claims())
         refresh = None

@@ -20,6 +20,7 @@ from mtlsd.errors import Refusal
 from mtlsd.oauth.artifacts import Artifacts
 from mtlsd.oauth.authentication import AuthenticatedClient
 from mtlsd.oauth.forms import Form
+from mtlsd.oauth.granted import StandingOf, everybody
 from mtlsd.oauth.grants import Grant, check_may_use
 from mtlsd.oauth.live import Ended, LiveToken
 from mtlsd.oauth.token_endpoint import TokenIssued
@@ -49,6 +50,7 @@ class ExchangeGrant:
     tokens: LiveTokens
     artifacts: Artifacts
     access_tokens: AccessTokenIssuer
+    standing_of: StandingOf = everybody
 
     async def __call__(self, authenticated: AuthenticatedClient, form: Form, now: datetime) -> TokenIssued:
         """:raises Refusal: with the errors of RFC 8693 section 2.2.2."""
@@ -58,7 +60,9 @@ class ExchangeGrant:
             raise Refusal(reasons.GRANT_UNAUTHORIZED, {"seen": TOKEN_EXCHANGE})
         subject = await self._subject(form, now)
         own = _check_may_exchange(authenticated, subject)
-        grant = Grant(_scope(client, subject, form.get("scope")), _targets(client, form))
+        grant = Grant(
+            _scope(client, subject, form.get("scope")), _targets(client, subject if own else None, form)
+        )
         more = {name: subject.claims[name] for name in _KEPT if name in subject.claims}
         act = _act(client, subject, own)
         if act is not None:
@@ -85,6 +89,8 @@ class ExchangeGrant:
         found = await self.tokens.live(token, now)
         if not isinstance(found, LiveToken):
             raise Refusal(reasons.EXCHANGE_TOKEN_INVALID, {"seen": found})
+        if GRANT_ID in found.claims and self.standing_of(found.claims["sub"]) is None:
+            raise Refusal(reasons.EXCHANGE_TOKEN_INVALID, {"seen": "the user is gone"})
         return found
 
 
@@ -116,14 +122,18 @@ def _scope(client: Client, subject: LiveToken, asked: str | None) -> tuple[str, 
     return tuple(token for token in most if token in tokens)
 
 
-def _targets(client: Client, form: Form) -> tuple[str, ...]:
-    """RFC 8693 section 2.1: `resource` and `audience` name the same here."""
+def _targets(client: Client, own: LiveToken | None, form: Form) -> tuple[str, ...]:
+    """RFC 8693 section 2.1: `resource` and `audience` name the same here.
+
+    :param own: the client's own token, which leads nowhere else than it did: the user has agreed to that.
+    """
+    possible = [one for one in client.resources if own is None or one in own.audience]
     asked = tuple(dict.fromkeys((*form.all("resource"), *form.all("audience"))))
     for target in asked:
-        if target not in client.resources:
-            raise Refusal(reasons.EXCHANGE_TARGET, {"expected": client.resources, "seen": target[:256]})
+        if target not in possible:
+            raise Refusal(reasons.EXCHANGE_TARGET, {"expected": possible, "seen": target[:256]})
     if not asked:
-        raise Refusal(reasons.EXCHANGE_TARGET, {"expected": client.resources})
+        raise Refusal(reasons.EXCHANGE_TARGET, {"expected": possible})
     return asked
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
 import attrs
@@ -13,19 +12,11 @@ from mtlsd.errors import Refusal
 from mtlsd.oauth.artifacts import Artifact, Artifacts, Found
 from mtlsd.oauth.authentication import AuthenticatedClient
 from mtlsd.oauth.forms import Form
-from mtlsd.oauth.granted import Granted
+from mtlsd.oauth.granted import Granted, StandingOf, everybody
 from mtlsd.oauth.grants import check_may_use
 from mtlsd.oauth.refresh_tokens import THUMBPRINT, RefreshTokens
 from mtlsd.oauth.token_endpoint import TokenIssued
 from mtlsd.oauth.tokens import AccessToken, AccessTokenIssuer
-
-StandingOf = Callable[[str], str | None]
-"""What a user stands on at this moment; None for who is no user any more."""
-
-
-def everybody(sub: str) -> str | None:
-    """Where nobody knows who the users are."""
-    return ""
 
 
 @attrs.frozen

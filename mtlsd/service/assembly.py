@@ -31,6 +31,7 @@ from mtlsd.oauth.authorization import AuthorizationEndpoint, AuthorizationPolicy
 from mtlsd.oauth.bound import BoundCertificates
 from mtlsd.oauth.code_grant import CodeGrant
 from mtlsd.oauth.exchange_grant import ExchangeGrant
+from mtlsd.oauth.granted import StandingOf, everybody
 from mtlsd.oauth.introspection import IntrospectionEndpoint
 from mtlsd.oauth.live import AccessTokens
 from mtlsd.oauth.metadata import (
@@ -41,7 +42,7 @@ from mtlsd.oauth.metadata import (
     well_known_path,
 )
 from mtlsd.oauth.pushed import PushedAuthorizationEndpoint
-from mtlsd.oauth.refresh_grant import RefreshGrant, StandingOf, everybody
+from mtlsd.oauth.refresh_grant import RefreshGrant
 from mtlsd.oauth.refresh_tokens import RefreshTokens
 from mtlsd.oauth.secrets import SecretChecker
 from mtlsd.oauth.token_endpoint import GrantHandler, TokenEndpoint
@@ -257,9 +258,9 @@ def _handlers(
         random_secret=random_secret,
     )
     return {
-        AUTHORIZATION_CODE: CodeGrant(artifacts, access_tokens, refresh_tokens),
+        AUTHORIZATION_CODE: CodeGrant(artifacts, access_tokens, refresh_tokens, standing_of),
         REFRESH_TOKEN: RefreshGrant(artifacts, access_tokens, refresh_tokens, standing_of),
-        TOKEN_EXCHANGE: ExchangeGrant(issued, artifacts, access_tokens),
+        TOKEN_EXCHANGE: ExchangeGrant(issued, artifacts, access_tokens, standing_of),
     }
 
 

@@ -17,8 +17,8 @@ from mtlsd.config.model import Config
 from mtlsd.errors import ConfigError, Mistake
 from mtlsd.oauth.authorization import AuthorizationEndpoint
 from mtlsd.oauth.conversation import Conversation
+from mtlsd.oauth.granted import StandingOf, everybody
 from mtlsd.oauth.interactions import Interactions
-from mtlsd.oauth.refresh_grant import StandingOf, everybody
 from mtlsd.oauth.secrets import SecretChecker
 from mtlsd.oauth.sessions import Sessions
 from mtlsd.pages.pages import Pages

@@ -175,9 +175,13 @@ class TestOwn:
     """A client may have a token of its own made narrower."""
 
     def test_over_its_own_certificate(self, world: World) -> None:
-        read = claims(world.exchange(world.of_alice(), WEB, ONE, scope="read"))
+        read = claims(world.exchange(world.of_alice(API, OTHER), WEB, ONE, scope="read"))
         assert (read["scope"], read["aud"], read["client_id"]) == ("read", OTHER, "web")
         assert "act" not in read
+
+    def test_it_leads_nowhere_else(self, world: World) -> None:
+        """The user agreed to one service, and the client may have another one: that makes no token for it."""
+        assert reason_of(world.grant(world.of_alice(API), WEB, ONE)) is reasons.EXCHANGE_TARGET
 
     def test_not_over_another(self, world: World) -> None:
         refused = world.grant(world.of_alice(), WEB, TWO)
@@ -222,3 +226,14 @@ def test_an_opaque_one_is_kept(world: World) -> None:
     assert issued.token.artifact is not None
     assert issued.token.artifact.grant_id == "the grant"
     assert ("access_token", issued.token.artifact.key) in world.artifacts.rows
+
+
+def test_a_user_who_is_none_any_more(world: World) -> None:
+    """What was granted ends with the user; a client's own tokens rest on no user."""
+
+    def nobody(sub: str) -> None:
+        return None
+
+    handler = ExchangeGrant(world, world.artifacts, access_tokens(), nobody)
+    asked = form(subject_token=world.of_alice(), subject_token_type=ACCESS_TOKEN, resource=OTHER)
+    assert reason_of(handler(came(FIRST, TWO), asked, NOW)) is reasons.EXCHANGE_TOKEN_INVALID
