@@ -153,8 +153,9 @@ class Registrations:
         _check_update(metadata, client_id)
         proof = self._allowed_proof(caller)
         client = read_client(metadata, client_id, self.policy, proof, before)
-        if identity_of(client) != identity_of(before):
-            proven = self.policy.unproven_names or proof.covers(client)
+        is_known_by_other = identity_of(client) != identity_of(before)
+        if is_known_by_other or _unbinds(before, client):
+            proven = not is_known_by_other or self.policy.unproven_names or proof.covers(client)
             if not (proven and caller.is_known_as(before)):
                 await self.artifacts.save(Change(before, client, now).artifact(), now=now)
                 raise Refusal(reasons.REGISTRATION_APPROVAL)
@@ -219,6 +220,12 @@ class Registrations:
             raise Refusal(reasons.REGISTRATION_TOKEN)
         await self.artifacts.remove("registration_token", old)
         return token
+
+
+def _unbinds(before: Client, client: Client) -> bool:
+    """Whether tokens would be worth something to whoever steals them: that is not a stranger's to choose."""
+    bound = client.tls_client_certificate_bound_access_tokens
+    return before.tls_client_certificate_bound_access_tokens and not bound
 
 
 def _check_update(metadata: Mapping[str, Any], client_id: str) -> None:

@@ -343,6 +343,13 @@ def test_a_renewed_certificate_with_the_same_key(world: World) -> None:
     assert len(update(world, registered, by, jwks=jwks(PIN, renewed)).client.pins) == 2
 
 
+def test_unbound_tokens_are_not_a_strangers_choice(world: World) -> None:
+    """A stolen registration token turns no bound token into one that anybody can use."""
+    registered = world.register(caller(A))
+    unbound = {"tls_client_auth_san_dns": "a.example", "tls_client_certificate_bound_access_tokens": False}
+    assert refused_update(world, registered, caller(B), **unbound) is reasons.REGISTRATION_APPROVAL
+
+
 def test_a_change_waits_for_an_operator(world: World) -> None:
     registered = world.register(caller(A))
     asked = {"tls_client_auth_san_dns": "b.example"}
