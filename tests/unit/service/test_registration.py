@@ -345,9 +345,13 @@ def test_a_renewed_certificate_with_the_same_key(world: World) -> None:
 
 def test_unbound_tokens_are_not_a_strangers_choice(world: World) -> None:
     """A stolen registration token turns no bound token into one that anybody can use."""
-    registered = world.register(caller(A))
-    unbound = {"tls_client_auth_san_dns": "a.example", "tls_client_certificate_bound_access_tokens": False}
+    registered = world.register(caller(A), tls_client_auth_san_dns="a.example")
+    same = {"tls_client_auth_san_dns": "a.example"}
+    registered = update(world, registered, caller(B), **same)  # which changes nothing of it
+    unbound = {**same, "tls_client_certificate_bound_access_tokens": False}
     assert refused_update(world, registered, caller(B), **unbound) is reasons.REGISTRATION_APPROVAL
+    by = caller(A, client=registered.client)
+    assert not update(world, registered, by, **unbound).client.tls_client_certificate_bound_access_tokens
 
 
 def test_a_change_waits_for_an_operator(world: World) -> None:
