@@ -1,4 +1,8 @@
-"""Certificates whose key the caller holds, whoever he is (RFC 8705 section 4)."""
+"""Certificates whose key the caller holds, whoever he is (RFC 8705 section 4).
+
+Nobody vouches for them, so nobody is asked whether they are revoked either: they say that a key is the same
+as before, and no more.
+"""
 
 from __future__ import annotations
 
