@@ -7,12 +7,13 @@ user wait too; and where the user has logged in from lately, the user's wait doe
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Final
 
 import attrs
+
+from mtlsd.oauth.pace import place_of
 
 FORGIVEN_SECONDS: Final = 60.0
 """After so long one guess less is counted."""
@@ -124,16 +125,3 @@ class Guesses:
         self._at_home.move_to_end((user, place))
         while len(self._at_home) > self.users.most:
             self._at_home.popitem(last=False)
-
-
-def place_of(address: str) -> str:
-    """What one person has: an IPv4 address, or the /64 of an IPv6 one."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)

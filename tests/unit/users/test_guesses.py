@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mtlsd.users.guesses import ADDRESS, USER, Guesses, Table, place_of
+from mtlsd.oauth.pace import place_of
+from mtlsd.users.guesses import ADDRESS, USER, Guesses, Table
 
 HOME, BAD = "192.0.2.1", "198.51.100.66"
 
