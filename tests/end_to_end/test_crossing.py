@@ -5,15 +5,14 @@ Nothing crosses. And whoever is refused hears the same, whatever was wrong.
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import ssl
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 import pytest
 
 from mtlsd.errors import Refusal
+from mtlsd.jose import b64
 from mtlsd.oauth.forms import Form
 from tests.end_to_end.actors import (
     METHODS,
@@ -28,6 +27,7 @@ from tests.end_to_end.actors import (
 )
 from tests.end_to_end.clients import Answer, Session
 from tests.end_to_end.daemon import Daemon, running
+from tests.end_to_end.openssl_ca import der_of
 from tests.end_to_end.test_grants import VERIFIER, asking, authorization, claims_of, issue_code
 from tests.pki import Written
 from tests.unit.oauth.grants_world import now_of
@@ -56,8 +56,7 @@ def daemon(world: World) -> Iterator[Daemon]:
 
 
 def thumbprint(certificate: Written) -> str:
-    leaf = ssl.PEM_cert_to_DER_cert(certificate.certificate.read_text())
-    return base64.urlsafe_b64encode(hashlib.sha256(leaf).digest()).decode().rstrip("=")
+    return b64.encode_text(hashlib.sha256(der_of(certificate.certificate)).digest())
 
 
 def error(answer: Answer) -> tuple[int, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import ssl
 from pathlib import Path
 
 import attrs
@@ -18,6 +17,7 @@ from mtlsd.config.load import load
 from mtlsd.judge import Identity, PresentedCertificate, judge
 from mtlsd.revocation.offline import OfflineKnowledge
 from mtlsd.service.assembly import snapshot
+from tests.end_to_end.openssl_ca import der_of
 from tests.pki.maker import NOW
 
 
@@ -49,7 +49,7 @@ def test_ports(tmp_path: Path) -> None:
 )
 def test_clients_are_known(made: Made, name: str, method: str) -> None:
     """The judge takes both, strictly."""
-    leaf = ssl.PEM_cert_to_DER_cert((made.config.parent / f"{name}.pem").read_text())
+    leaf = der_of(made.config.parent / f"{name}.pem")
     config = load(made.config, NOW).config
     known = OfflineKnowledge.read(config.groups, config.fetch.cache, True, NOW)
     judged_by = attrs.evolve(snapshot(config, ()), revocation=known)
