@@ -124,9 +124,7 @@ class Bounds:
         ones behind; of these, the oldest are worth nothing to anybody.
     """
 
-    a_client: Mapping[Kind, int] = MappingProxyType(
-        {"code": 10_000, "request_uri": 5_000, "interaction": 10_000}
-    )
+    a_client: Mapping[Kind, int] = MappingProxyType({"code": 10_000, "request_uri": 5_000})
     a_grant: Mapping[Kind, int] = MappingProxyType({"refresh_token": 100})
 
     def of(self, artifact: Artifact) -> tuple[str, int] | None:

@@ -18,6 +18,9 @@ from mtlsd.oauth.forms import Form
 
 REQUEST_URI: Final = "urn:ietf:params:oauth:request_uri:"
 
+ANSWERED_WITHIN: Final = timedelta(minutes=30)
+"""How long a user may take to answer a pushed request that was opened in time."""
+
 
 @attrs.frozen
 class AuthorizationPolicy:
@@ -60,34 +63,39 @@ class AuthorizationEndpoint:
     policy: AuthorizationPolicy
     random_secret: Callable[[], str]
 
-    async def read(self, form: Form, now: datetime) -> AuthorizationRequest | SentBack:
-        """Read an authorization request. A pushed one is used up by it.
+    async def read(self, form: Form, now: datetime, opened: bool = False) -> AuthorizationRequest | SentBack:
+        """Read an authorization request. Nothing is used up by it, so a page can be loaded again.
 
         :param form: the parameters of the query.
+        :param opened: whether the browser has opened this request when its `request_uri` was good; it can
+            be answered :data:`ANSWERED_WITHIN` then.
         :return: what the user is to be asked, or what the client is told where the request is not right.
         :raises Refusal: for the user's eyes: the client or the redirect URI is not known, so the browser must
             not be sent anywhere (R73).
         """
         client = self._client(form.get("client_id"))
         request_uri = form.get("request_uri")
+        pushed = None
         if request_uri is not None:
-            form = await self._pushed(client, request_uri, now)
-        redirection = Redirection.from_form(form, client, self.policy.issuer)
+            pushed = Artifact.key_of(request_uri)
+            form = await self._pushed(client, pushed, now, opened)
+        redirection = Redirection.from_form(form, client, self.policy.issuer, pushed)
         try:
             if request_uri is None and self._must_push(client):
                 raise Refusal(reasons.REQUEST_NOT_PUSHED)
             return AuthorizationRequest.from_form(form, client, redirection, self.policy.require_pkce)
         except Refusal as refusal:
-            return SentBack(client.client_id, refusal, redirection.refused(refusal))
+            return SentBack.from_form(form, client, redirection, refusal)
 
     async def issue_code(
         self, request: AuthorizationRequest, user: UserAuthenticated, scope: tuple[str, ...], now: datetime
     ) -> str:
-        """A code for what the user has granted.
+        """A code for what the user has granted. A pushed request is used up by it: of all who come, one wins.
 
         :param scope: some of what the request asked for.
         :return: where to redirect to, by 303 (R76).
-        :raises Refusal: for the user's eyes, where the client is gone meanwhile; `user.confusable`.
+        :raises Refusal: for the user's eyes, where the client is gone meanwhile; `user.confusable`;
+            `request_uri.used` or `request_uri.expired`.
         """
         if not set(scope) <= set(request.scope):
             raise ValueError("the user grants more than the client asked for")
@@ -108,8 +116,28 @@ class AuthorizationEndpoint:
         }
         until = now + self.policy.code_lifetime
         key, grant_id = Artifact.key_of(code), self.random_secret()
-        await self.artifacts.save(Artifact("code", key, client.client_id, grant_id, content, until), now=now)
+        issued = Artifact("code", key, client.client_id, grant_id, content, until)
+        if request.redirection.pushed is None:
+            await self.artifacts.save(issued, now=now)
+        else:
+            await self._use_up(request.redirection.pushed, now, issued)
         return request.redirection.answered(code=code)
+
+    async def tell(self, back: SentBack, now: datetime) -> SentBack:
+        """What the client is told in place of a code. A pushed request is used up by it.
+
+        :raises Refusal: for the user's eyes: `request_uri.used` or `request_uri.expired`.
+        """
+        if back.pushed is not None:
+            await self._use_up(back.pushed, now)
+        return back
+
+    async def _use_up(self, pushed: bytes, now: datetime, *then: Artifact) -> None:
+        found = await self.artifacts.consume("request_uri", pushed, now, then)
+        if found is None:
+            raise Refusal(reasons.REQUEST_URI_EXPIRED)
+        if found.consumed_at is not None:
+            raise Refusal(reasons.REQUEST_URI_USED)
 
     def _must_push(self, client: Client) -> bool:
         """Fails closed: either of the two demands it."""
@@ -125,19 +153,17 @@ class AuthorizationEndpoint:
             raise Refusal(reasons.CLIENT_DISABLED)
         return client
 
-    async def _pushed(self, client: Client, request_uri: str, now: datetime) -> Form:
+    async def _pushed(self, client: Client, key: bytes, now: datetime, opened: bool) -> Form:
         """The parameters that the client pushed; nothing else of the request counts (RFC 9126 section 4).
 
-        What another client sends does not use it up.
+        It is bound to its client and to its time, and to nothing else: a reload finds it again.
         """
-        key = Artifact.key_of(request_uri)
         found = await self.artifacts.find("request_uri", key, now)
         if found is None or found.artifact.client_id != client.client_id:
             raise Refusal(reasons.REQUEST_URI_INVALID)
-        found = await self.artifacts.consume("request_uri", key, now)
-        if found is None:
-            raise Refusal(reasons.REQUEST_URI_INVALID)
         if found.consumed_at is not None:
             raise Refusal(reasons.REQUEST_URI_USED)
-        parameters = found.artifact.content["parameters"]
-        return Form({name: tuple(values) for name, values in parameters.items()})
+        content = found.artifact.content
+        if not opened and now.timestamp() >= content.get("opened_before", 0):
+            raise Refusal(reasons.REQUEST_URI_EXPIRED)
+        return Form({name: tuple(values) for name, values in content["parameters"].items()})

@@ -6,8 +6,7 @@ The redirect URI comes first. Until it is known to be the client's, nothing is e
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import urlencode
 
 import attrs
@@ -50,15 +49,17 @@ class Redirection:
 
     :ivar named: whether the request named it, so that the token request has to name it too (RFC 6749 section
         4.1.3).
+    :ivar pushed: the key of the pushed request that the answer uses up; None where it was not pushed.
     """
 
     uri: str
     state: str | None
     issuer: str
     named: bool = True
+    pushed: bytes | None = attrs.field(default=None, eq=False, repr=False)
 
     @classmethod
-    def from_form(cls, form: Form, client: Client, issuer: str) -> Self:
+    def from_form(cls, form: Form, client: Client, issuer: str, pushed: bytes | None = None) -> Self:
         """
         :raises Refusal: to be shown to the user: there is nowhere to send it.
         """
@@ -66,11 +67,11 @@ class Redirection:
         if asked is None:
             if len(client.redirect_uris) != 1:
                 raise Refusal(reasons.REDIRECT_URI_ABSENT, {"expected": client.redirect_uris})
-            return cls(client.redirect_uris[0], form.get("state"), issuer, named=False)
+            return cls(client.redirect_uris[0], form.get("state"), issuer, named=False, pushed=pushed)
         if not client.allows_redirect_uri(asked):
             facts = {"expected": client.redirect_uris, "seen": asked[:256]}
             raise Refusal(reasons.REDIRECT_URI_UNKNOWN, facts)
-        return cls(asked, form.get("state"), issuer)
+        return cls(asked, form.get("state"), issuer, pushed=pushed)
 
     def answered(self, **parameters: str) -> str:
         """The URL to redirect to, with `state` and `iss` (R63: RFC 9207) beside the parameters."""
@@ -87,11 +88,23 @@ class Redirection:
 
 @attrs.frozen
 class SentBack:
-    """A request that is refused, and the client is told: redirect to `location`."""
+    """A request that is refused, and the client is told: redirect to `location`.
+
+    :ivar pushed: as :class:`Redirection` has it.
+    :ivar silent: whether the request forbids to ask the user for anything (`prompt=none`).
+    """
 
     client_id: str
     refusal: Refusal
     location: str
+    pushed: bytes | None = attrs.field(default=None, eq=False, repr=False)
+    silent: bool = False
+
+    @classmethod
+    def from_form(cls, form: Form, client: Client, redirection: Redirection, refusal: Refusal) -> Self:
+        """Where the parameters are such that they make no :class:`AuthorizationRequest`."""
+        silent = "none" in (form.get("prompt") or "").split()
+        return cls(client.client_id, refusal, redirection.refused(refusal), redirection.pushed, silent)
 
 
 @attrs.frozen
@@ -140,24 +153,8 @@ class AuthorizationRequest:
 
     def refused(self, refusal: Refusal) -> SentBack:
         """The answer where the user or somebody else says no."""
-        return SentBack(self.client_id, refusal, self.redirection.refused(refusal))
-
-    def to_content(self) -> dict[str, Any]:
-        """As JSON can hold it, for an interaction that outlives this request."""
-        return {**attrs.asdict(self), "prompt": sorted(self.prompt)}
-
-    @classmethod
-    def from_content(cls, content: Mapping[str, Any]) -> Self:
-        """What :meth:`to_content` wrote."""
-        return cls(
-            **{
-                **content,
-                "redirection": Redirection(**content["redirection"]),
-                "scope": tuple(content["scope"]),
-                "resources": tuple(content["resources"]),
-                "prompt": frozenset(content["prompt"]),
-            }
-        )
+        location, pushed = self.redirection.refused(refusal), self.redirection.pushed
+        return SentBack(self.client_id, refusal, location, pushed, "none" in self.prompt)
 
 
 def _check_response(form: Form) -> None:

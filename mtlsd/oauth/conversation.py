@@ -5,23 +5,23 @@ Everything that belongs to HTTP and HTML is left out: cookies are strings, pages
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import attrs
 
 from mtlsd import reasons
-from mtlsd.errors import Refusal
+from mtlsd.errors import Reason, Refusal
 from mtlsd.oauth.authorization import AuthorizationEndpoint
 from mtlsd.oauth.authorization_request import AuthorizationRequest, SentBack
 from mtlsd.oauth.forms import Form
-from mtlsd.oauth.interactions import Interactions
-from mtlsd.oauth.seals import opened, sealed
+from mtlsd.oauth.interactions import answer_once
+from mtlsd.oauth.seals import digest_of, opened, sealed
 from mtlsd.oauth.sessions import Session, Sessions
 
 INTERACTION: Final = "interaction"
-"""The parameter of the query by which a request is found that was pushed."""
+"""The parameter of the query that tells that this browser opened a pushed request when that was good."""
 
 _ANSWER_TO_LOGIN: Final = timedelta(minutes=5)
 """How long after a login for a request the request may demand a fresh one and be content."""
@@ -59,12 +59,13 @@ class Browser:
 class LoginPage:
     """Ask for name and password.
 
+    :ivar client_id: whose request it is for.
     :ivar name: to begin with.
     :ivar refused: why the last try failed.
     :ivar new_secret: for a browser that has none.
     """
 
-    request: AuthorizationRequest
+    client_id: str
     seal: str
     name: str
     refused: Refusal | None = None
@@ -81,10 +82,13 @@ class ConsentPage:
 
 
 @attrs.frozen
-class Kept:
-    """Come back with this interaction; the browser keeps `new_secret` where it is not None."""
+class Opened:
+    """Come back with this query: it tells that the pushed request was opened in time.
 
-    interaction: str
+    :ivar new_secret: for a browser that has none.
+    """
+
+    query: Mapping[str, str]
     new_secret: str | None
 
 
@@ -119,7 +123,7 @@ class Denied:
     back: SentBack
 
 
-Step = LoginPage | ConsentPage | Kept | LoggedIn | LoggedOut | Granted | Denied | SentBack
+Step = LoginPage | ConsentPage | Opened | LoggedIn | LoggedOut | Granted | Denied | SentBack
 
 
 @attrs.frozen
@@ -128,7 +132,6 @@ class Conversation:
 
     endpoint: AuthorizationEndpoint
     sessions: Sessions
-    interactions: Interactions
     users: Users
 
     async def ask(self, query: Form, digest: str, browser: Browser, now: datetime) -> Step:
@@ -138,17 +141,20 @@ class Conversation:
         :raises Refusal: for the user's eyes.
         """
         request = await self._request(query, browser, now)
-        if isinstance(request, SentBack):
-            return request
-        if query.has("request_uri"):
-            new_secret = self._new_secret(browser)
-            secret = new_secret or browser.secret or ""
-            return Kept(await self.interactions.keep(request, secret, now), new_secret)
+        if query.has("request_uri") and not query.has(INTERACTION):
+            return self._opened(query, browser, now)
         session = await self.sessions.find(browser.session, now)
+        if isinstance(request, SentBack):
+            # RFC 9700 section 4.11.2: nobody is sent on who is not known
+            if session is None and not request.silent:
+                return self._login_page(request.client_id, "", digest, browser, now)
+            return await self.endpoint.tell(request, now)
         if session is None or _must_log_in(request, session, digest, now):
-            return self._ask_to_log_in(request, digest, browser, now)
+            if "none" in request.prompt:
+                return await self._tell(request, reasons.USER_LOGIN_REQUIRED, now)
+            return self._login_page(request.client_id, request.login_hint or "", digest, browser, now)
         if "none" in request.prompt:
-            return request.refused(Refusal(reasons.USER_CONSENT_REQUIRED))
+            return await self._tell(request, reasons.USER_CONSENT_REQUIRED, now)
         seal = sealed(browser.session or "", "consent", digest, self.endpoint.random_secret(), now)
         return ConsentPage(request, seal, session.user.sub)
 
@@ -158,45 +164,50 @@ class Conversation:
         :raises Refusal: for the user's eyes.
         """
         answer = form.get("answer")
-        if answer not in ("log_in", "grant", "deny", "log_out") or query.has("request_uri"):
+        if answer not in ("log_in", "grant", "deny", "log_out"):
             raise Refusal(reasons.REQUEST_FORM, {"detail": "no form of this server"})
         page, secret = ("login", browser.secret) if answer == "log_in" else ("consent", browser.session)
         nonce = opened(form.get("seal"), secret, page, digest, now)  # before anything else is looked at
         request = await self._request(query, browser, now)
-        if isinstance(request, SentBack):
-            return request
         if answer == "log_in":
-            return await self._log_in(request, form, digest, browser, now)
+            return await self._log_in(request.client_id, form, digest, browser, now)
         if answer == "log_out":
             await self.sessions.end(browser.session, now)
             return LoggedOut()
         session = await self.sessions.find(browser.session, now)
         if session is None:
             return LoggedOut()
-        await self.interactions.answer(query.get(INTERACTION), nonce, now)
+        if isinstance(request, SentBack):
+            return await self.endpoint.tell(request, now)
+        if request.redirection.pushed is None:
+            await answer_once(self.endpoint.artifacts, nonce, now)
         if answer == "deny":
-            return Denied(session.user.sub, request.refused(Refusal(reasons.USER_DENIED)))
+            return Denied(session.user.sub, await self._tell(request, reasons.USER_DENIED, now))
         location = await self.endpoint.issue_code(request, session.user, request.scope, now)
         return Granted(request, session.user.sub, location)
 
     async def _request(self, query: Form, browser: Browser, now: datetime) -> AuthorizationRequest | SentBack:
-        interaction = query.get(INTERACTION)
-        if interaction is None:
-            return await self.endpoint.read(query, now)
-        return await self.interactions.find(interaction, browser.secret, now)
+        return await self.endpoint.read(query, now, _has_opened(query, browser, now))
 
-    def _ask_to_log_in(
-        self, request: AuthorizationRequest, digest: str, browser: Browser, now: datetime
-    ) -> Step:
-        if "none" in request.prompt:
-            return request.refused(Refusal(reasons.USER_LOGIN_REQUIRED))
+    def _opened(self, query: Form, browser: Browser, now: datetime) -> Step:
+        """Nothing is kept of it: whoever has a `request_uri` may open it as often as he likes."""
+        request_uri = query.get("request_uri") or ""
+        new_secret, nonce = self._new_secret(browser), self.endpoint.random_secret()
+        seal = sealed(new_secret or browser.secret or "", INTERACTION, digest_of(request_uri), nonce, now)
+        again = {"client_id": query.get("client_id") or "", "request_uri": request_uri, INTERACTION: seal}
+        return Opened(again, new_secret)
+
+    async def _tell(self, request: AuthorizationRequest, reason: Reason, now: datetime) -> SentBack:
+        return await self.endpoint.tell(request.refused(Refusal(reason)), now)
+
+    def _login_page(
+        self, client_id: str, name: str, digest: str, browser: Browser, now: datetime
+    ) -> LoginPage:
         new_secret = self._new_secret(browser)
         seal = self._seal_of_login(new_secret or browser.secret or "", digest, now)
-        return LoginPage(request, seal, request.login_hint or "", new_secret=new_secret)
+        return LoginPage(client_id, seal, name, new_secret=new_secret)
 
-    async def _log_in(
-        self, request: AuthorizationRequest, form: Form, digest: str, browser: Browser, now: datetime
-    ) -> Step:
+    async def _log_in(self, client_id: str, form: Form, digest: str, browser: Browser, now: datetime) -> Step:
         name, password = form.get("username"), form.get("password")
         try:
             if name is None or password is None:
@@ -209,15 +220,27 @@ class Conversation:
                 raise Refusal(reasons.USER_CREDENTIALS)
         except Refusal as refusal:
             seal = self._seal_of_login(browser.secret or "", digest, now)
-            return LoginPage(request, seal, name or "", refusal)
+            return LoginPage(client_id, seal, name or "", refusal)
         await self.sessions.end(browser.session, now)
-        return LoggedIn(request.client_id, user, session)
+        return LoggedIn(client_id, user, session)
 
     def _seal_of_login(self, secret: str, digest: str, now: datetime) -> str:
         return sealed(secret, "login", digest, self.endpoint.random_secret(), now)
 
     def _new_secret(self, browser: Browser) -> str | None:
         return self.endpoint.random_secret() if browser.secret is None else None
+
+
+def _has_opened(query: Form, browser: Browser, now: datetime) -> bool:
+    """Whether this browser has opened the pushed request in time, and not too long ago."""
+    seal, request_uri = query.get(INTERACTION), query.get("request_uri")
+    if seal is None or request_uri is None:
+        return False
+    try:
+        opened(seal, browser.secret, INTERACTION, digest_of(request_uri), now)
+    except Refusal:
+        return False
+    return True
 
 
 def _must_log_in(request: AuthorizationRequest, session: Session, digest: str, now: datetime) -> bool:

@@ -11,7 +11,7 @@ from mtlsd import reasons
 from mtlsd.errors import Refusal
 from mtlsd.oauth.artifacts import Artifact, ContentTooLarge
 from mtlsd.oauth.authentication import AuthenticatedClient
-from mtlsd.oauth.authorization import REQUEST_URI, AuthorizationEndpoint
+from mtlsd.oauth.authorization import ANSWERED_WITHIN, REQUEST_URI, AuthorizationEndpoint
 from mtlsd.oauth.authorization_request import PARAMETERS, AuthorizationRequest, Redirection
 from mtlsd.oauth.forms import Form
 
@@ -20,7 +20,7 @@ from mtlsd.oauth.forms import Form
 class Pushed:
     """A request that was pushed.
 
-    :ivar request_uri: names it, once; never to be logged.
+    :ivar request_uri: names it, for one answer; never to be logged.
     """
 
     request: AuthorizationRequest
@@ -59,10 +59,14 @@ class PushedAuthorizationEndpoint:
 
 
 def _artifact(request_uri: str, client_id: str, form: Form, until: datetime) -> Artifact:
-    """The parameters as they came; they are read again when the browser comes."""
+    """The parameters as they came; they are read again when the browser comes.
+
+    :param until: when it can no longer be opened. It is kept for longer, for those who have opened it.
+    """
     kept = {name: values for name, values in form.parameters.items() if name in PARAMETERS}
     key = Artifact.key_of(request_uri)
+    content = {"parameters": kept, "opened_before": until.timestamp()}
     try:
-        return Artifact("request_uri", key, client_id, None, {"parameters": kept}, until)
+        return Artifact("request_uri", key, client_id, None, content, until + ANSWERED_WITHIN)
     except ContentTooLarge as error:
         raise Refusal(reasons.REQUEST_TOO_LARGE) from error

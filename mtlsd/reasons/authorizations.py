@@ -44,14 +44,20 @@ REQUEST_OBJECT_UNSUPPORTED = request(
 )
 REQUEST_URI_INVALID = request(
     "request_uri.invalid",
-    "The request_uri is unknown, has expired, or belongs to another client.",
+    "The request_uri is unknown, or belongs to another client.",
     "Push the request again, and use the request_uri at once.",
+    error="invalid_request_uri",
+)
+REQUEST_URI_EXPIRED = request(
+    "request_uri.expired",
+    "The request_uri has expired.",
+    "Start again from the client. A client uses a request_uri at once; see request_uri_seconds.",
     error="invalid_request_uri",
 )
 REQUEST_URI_USED = request(
     "request_uri.used",
-    "The request_uri was used before.",
-    "Push a request for each authorization.",
+    "The request_uri was answered before.",
+    "Start again from the client, which pushes a request for each authorization.",
     error="invalid_request_uri",
 )
 REQUEST_URI_PUSHED = request(

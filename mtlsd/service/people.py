@@ -18,7 +18,6 @@ from mtlsd.errors import ConfigError, Mistake
 from mtlsd.oauth.authorization import AuthorizationEndpoint
 from mtlsd.oauth.conversation import Conversation
 from mtlsd.oauth.granted import StandingOf, everybody
-from mtlsd.oauth.interactions import Interactions
 from mtlsd.oauth.secrets import SecretChecker
 from mtlsd.oauth.sessions import Sessions
 from mtlsd.pages.pages import Pages
@@ -72,7 +71,7 @@ class People:
         )
         registered = (one.client for one in endpoint.clients.registrations.values())
         return Talking(
-            conversation=Conversation(endpoint, sessions, Interactions(artifacts, random_secret), login),
+            conversation=Conversation(endpoint, sessions, login),
             pages=Pages.from_templates(urlsplit(config.issuer).netloc, own.templates),
             names={client.client_id: client.client_name for client in registered if client.client_name},
         )

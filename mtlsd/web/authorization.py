@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import attrs
 from twisted.web.iweb import IRequest
 
 from mtlsd import reasons
 from mtlsd.errors import Fact, Refusal
-from mtlsd.oauth.authorization_request import AuthorizationRequest, SentBack
+from mtlsd.oauth.authorization_request import SentBack
 from mtlsd.oauth.conversation import (
-    INTERACTION,
     ConsentPage,
     Denied,
     Granted,
-    Kept,
     LoggedIn,
     LoggedOut,
     LoginPage,
+    Opened,
     Step,
 )
 from mtlsd.oauth.forms import Form
@@ -59,10 +59,10 @@ class Authorization(BrowserEndpoint):
                 return self._login_page(request, step, facts)
             case ConsentPage():
                 return page_answer(request, 200, self._consent_page(request, step))
-            case Kept():
+            case Opened():
                 if step.new_secret is not None:
                     set_cookie(request, BROWSER, step.new_secret)
-                return redirect(request, f"{request.path.decode('ascii')}?{INTERACTION}={step.interaction}")
+                return redirect(request, f"{request.path.decode('ascii')}?{urlencode(step.query)}")
             case LoggedIn():
                 self.current.audit(
                     "user.authenticated", {**facts, "client_id": step.client_id, "user": step.user}
@@ -101,8 +101,8 @@ class Authorization(BrowserEndpoint):
             request.setHeader(b"retry-after", b"%d" % retry_after)
         wrong = step.refused is not None and step.refused.reason is reasons.USER_CREDENTIALS
         page = self.talking.pages.login(
-            **self._client(request, step.request), seal=step.seal, username=step.name[:128], problem=problem,
-            wrong=wrong, retry_after_seconds=retry_after,
+            **self._client(request, step.client_id), seal=step.seal, username=step.name[:128],
+            problem=problem, wrong=wrong, retry_after_seconds=retry_after,
         )  # fmt: skip
         return page_answer(request, status, page)
 
@@ -110,28 +110,28 @@ class Authorization(BrowserEndpoint):
         """A name that nobody has is not written down: now and then it is somebody's password."""
         known = self.talking.conversation.users.standing_of(step.name)
         user = {"user": step.name} if known else {}
-        said: dict[str, Fact] = {**facts, "client_id": step.request.client_id, **user}
+        said: dict[str, Fact] = {**facts, "client_id": step.client_id, **user}
         self.current.audit("user.refused", {**said, "reason": refusal.reason.code, **refusal.facts})
 
     def _consent_page(self, request: IRequest, step: ConsentPage) -> Page:
         texts = self.talking.scope_texts
         return self.talking.pages.consent(
             step.request.redirection.uri,
-            **self._client(request, step.request),
+            **self._client(request, step.request.client_id),
             seal=step.seal,
             user=step.user,
             scope=[{"name": one, "text": texts.get(one, "")} for one in step.request.scope],
             resources=list(step.request.resources),
         )
 
-    def _client(self, request: IRequest, asked: AuthorizationRequest) -> dict[str, Any]:
-        name = self.talking.names.get(asked.client_id, "")
+    def _client(self, request: IRequest, client_id: str) -> dict[str, Any]:
+        name = self.talking.names.get(client_id, "")
         shown = "".join(character for character in name if character.isprintable()).strip()
         if len(shown) > _LONGEST_NAME:
             shown = shown[:_LONGEST_NAME] + "…"
         return {
-            "client_id": asked.client_id,
-            "client_name": shown or asked.client_id,
+            "client_id": client_id,
+            "client_name": shown or client_id,
             "action": request.uri.decode("ascii"),
         }
 

@@ -69,11 +69,6 @@ def test_defaults() -> None:
     assert (request.redirection.uri, request.redirection.named) == (CALLBACK, False)
 
 
-def test_it_outlives_a_request() -> None:
-    request = world().read(resource=API, prompt="login consent")
-    assert AuthorizationRequest.from_content(json.loads(json.dumps(request.to_content()))) == request
-
-
 class TestNothingIsSentToWhatIsNotVerified:
     """R73: these are for the user's eyes."""
 

@@ -18,7 +18,7 @@ from mtlsd.oauth.pushed import PushedAuthorizationEndpoint
 from mtlsd.stores.sqlite import open_store
 from mtlsd.stores.workers import InlineWorker
 from tests.pki import NOW
-from tests.unit.oauth.grants_world import GrantWorld, came, form, now_of, public_client, web_client
+from tests.unit.oauth.grants_world import ALICE, GrantWorld, came, form, now_of, public_client, web_client
 
 CLIENTS = (web_client("web"), public_client("public"))
 AT_ONCE = 50
@@ -96,7 +96,9 @@ def test_a_request_uri(rivals: Rivals) -> None:
     with rivals.world() as world:
         pushing = PushedAuthorizationEndpoint(world.endpoint)
         pushed = now_of(pushing.answer(came(world.by_id("web")), world.asking(), NOW))
-    query: Form = form(client_id="web", request_uri=pushed.request_uri)
-    won, lost = rivals.race(lambda own: own.endpoint.read(query, NOW))
-    assert [type(own) for own in won] == [AuthorizationRequest]
+        query: Form = form(client_id="web", request_uri=pushed.request_uri)
+        request = now_of(world.endpoint.read(query, NOW))
+        assert isinstance(request, AuthorizationRequest)
+    won, lost = rivals.race(lambda own: own.endpoint.issue_code(request, ALICE, request.scope, NOW))
+    assert len(won) == 1
     assert lost == {reasons.REQUEST_URI_USED}

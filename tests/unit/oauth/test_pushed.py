@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from mtlsd import reasons
-from mtlsd.errors import Reason
-from mtlsd.oauth.authorization import AuthorizationPolicy
+from mtlsd.errors import Reason, Refusal
+from mtlsd.oauth.authorization import AuthorizationPolicy, UserAuthenticated
 from mtlsd.oauth.authorization_request import AuthorizationRequest, SentBack
 from mtlsd.oauth.pushed import Pushed, PushedAuthorizationEndpoint
 from tests.pki import NOW
@@ -79,11 +79,42 @@ def test_it_is_used_as_it_was_pushed(world: AuthorizationWorld) -> None:
 
 
 class TestOnce:
-    def test_it_is_used_up(self, world: AuthorizationWorld) -> None:
+    def test_looking_at_it_uses_nothing_up(self, world: AuthorizationWorld) -> None:
+        """FAPI 2.0 section 5.3.2.2: pages are loaded twice, and by others than the user."""
         pushed = push(world)
-        use(world, pushed)
+        for _ in range(3):
+            assert isinstance(use(world, pushed), AuthorizationRequest)
+
+    @pytest.mark.parametrize("answer", ["code", "error"])
+    def test_it_is_used_up(self, world: AuthorizationWorld, answer: str) -> None:
+        """By the answer, whichever it is: of two who are at the page, one gets something."""
+        pushed = push(world)
+        requests = [use(world, pushed) for _ in range(2)]
+        self.answer(world, requests[0], answer)
         query = form(client_id="web", request_uri=pushed.request_uri)
         assert reason_of(world.endpoint.read(query, NOW)) is reasons.REQUEST_URI_USED
+        assert reason_of(world.endpoint.read(query, NOW, opened=True)) is reasons.REQUEST_URI_USED
+        for again in ("code", "error"):
+            with pytest.raises(Refusal, match=r"request_uri\.used"):
+                self.answer(world, requests[1], again)
+
+    def answer(
+        self, world: AuthorizationWorld, request: AuthorizationRequest | SentBack, answer: str
+    ) -> None:
+        assert isinstance(request, AuthorizationRequest)
+        if answer == "code":
+            now_of(world.endpoint.issue_code(request, ALICE, request.scope, NOW))
+        else:
+            now_of(world.endpoint.tell(request.refused(Refusal(reasons.USER_DENIED)), NOW))
+
+    def test_a_refused_code_uses_nothing_up(self, world: AuthorizationWorld) -> None:
+        pushed = push(world)
+        request = use(world, pushed)
+        assert isinstance(request, AuthorizationRequest)
+        of_a_client = UserAuthenticated("web", NOW)
+        refused = world.endpoint.issue_code(request, of_a_client, request.scope, NOW)
+        assert reason_of(refused) is reasons.USER_CONFUSABLE
+        self.answer(world, use(world, pushed), "code")
 
     @pytest.mark.parametrize("client_id", ["rest", "public"])
     def test_another_client_cannot_use_it_up(self, world: AuthorizationWorld, client_id: str) -> None:
@@ -95,8 +126,18 @@ class TestOnce:
     def test_it_ends(self, world: AuthorizationWorld) -> None:
         pushed = push(world)
         query = form(client_id="web", request_uri=pushed.request_uri)
+        assert isinstance(use(world, pushed, seconds=59), AuthorizationRequest)
         late = world.endpoint.read(query, NOW + timedelta(seconds=60))
-        assert reason_of(late) is reasons.REQUEST_URI_INVALID
+        assert reason_of(late) is reasons.REQUEST_URI_EXPIRED
+
+    def test_who_has_opened_it_has_time_to_answer(self, world: AuthorizationWorld) -> None:
+        query = form(client_id="web", request_uri=push(world).request_uri)
+        at_last, end = NOW + timedelta(minutes=30), NOW + timedelta(minutes=31)
+        request = now_of(world.endpoint.read(query, at_last, opened=True))
+        assert isinstance(request, AuthorizationRequest)
+        assert reason_of(world.endpoint.read(query, end, opened=True)) is reasons.REQUEST_URI_INVALID
+        too_late = world.endpoint.issue_code(request, ALICE, request.scope, end)
+        assert reason_of(too_late) is reasons.REQUEST_URI_EXPIRED
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from twisted.web.server import Site
 from mtlsd.clients.client import Client
 from mtlsd.errors import Fact
 from mtlsd.oauth.conversation import Conversation
-from mtlsd.oauth.interactions import Interactions
 from mtlsd.oauth.pkce import challenge_of
 from mtlsd.oauth.sessions import Sessions
 from mtlsd.pages.pages import Pages
@@ -110,7 +109,7 @@ class World:
         sessions = Sessions(
             self.artifacts, timedelta(hours=12), timedelta(hours=1), secrets, self.login.standing_of
         )
-        conversation = Conversation(endpoint, sessions, Interactions(self.artifacts, secrets), self.login)
+        conversation = Conversation(endpoint, sessions, self.login)
         names = {own.client_id: own.client_name for own in self.clients if own.client_name}
         talking = Talking(conversation, Pages.from_templates("as.example.com", {}), names)
         serving: Any = SimpleNamespace(talking=talking)

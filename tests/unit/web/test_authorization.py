@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import attrs
 import pytest
@@ -87,31 +87,91 @@ def test_another_account(world: World) -> None:
     assert "bob" in browser.log_in(asking(), "bob", "other horse").body
 
 
+def pushed(world: World, **changes: str) -> str:
+    """The target of a request that the client has pushed."""
+    parameters = world.world.asking(**changes).parameters
+    request_uri = f"urn:ietf:params:oauth:request_uri:{len(world.artifacts.rows)}"
+    content = {
+        "parameters": dict(parameters),
+        "opened_before": (world.now + timedelta(minutes=1)).timestamp(),
+    }
+    key, end = Artifact.key_of(request_uri), world.now + timedelta(minutes=31)
+    kept = Artifact("request_uri", key, "web", None, content, end)
+    now_of(world.artifacts.save(kept, now=world.now))
+    return "/authorize?" + urlencode({"client_id": "web", "request_uri": request_uri})
+
+
 def test_a_pushed_request(world: World) -> None:
-    """RFC 9126: it is used up by the first look, and waits for its browser until it is answered."""
-    uri = "urn:ietf:params:oauth:request_uri:abc"
-    parameters = {name: list(values) for name, values in world.world.asking().parameters.items()}
-    pushed = Artifact(
-        "request_uri",
-        Artifact.key_of(uri),
-        "web",
-        None,
-        {"parameters": parameters},
-        world.now + timedelta(60),
-    )
-    now_of(world.artifacts.save(pushed, now=world.now))
-    browser, target = Browser(world), f"/authorize?client_id=web&request_uri={uri.replace(':', '%3A')}"
-    kept = browser.get(target)
-    assert (kept.status, kept.location.startswith("/authorize?interaction=")) == (303, True)
-    assert browser.get(target).status == 400
-    consent = browser.log_in(kept.location)
-    assert browser.get(kept.location).status == 200
-    other = Browser(world)
-    assert other.get(kept.location).status == 403
+    """RFC 9126: it waits until it is answered, and that is once."""
+    browser, target = Browser(world), pushed(world)
+    opened = browser.get(target)
+    assert opened.status == 303
+    assert opened.location.startswith(target + "&interaction=")
+    consent = browser.log_in(opened.location)
+    assert browser.get(opened.location).status == 200
+    assert len(world.artifacts.rows) == 2  # the request and a session
     assert "code" in answer_of(browser.answer(consent, "grant"))
     assert browser.answer(consent, "grant").status == 400
-    assert browser.get(kept.location).status == 400
+    assert browser.get(opened.location).status == 400
+    assert browser.get(target).status == 400
+    assert world.reasons()[-3:] == ["request_uri.used"] * 3
     assert codes(world) == 1
+
+
+def test_a_pushed_request_whose_page_is_loaded_again(world: World) -> None:
+    """FAPI 2.0: before the user has logged in, before he has consented, and in another browser."""
+    target = pushed(world)
+    Browser(world).get(Browser(world).get(target).location)
+    browser = Browser(world)
+    for _ in range(2):
+        page = browser.get(browser.get(target).location)
+        assert "Sign in" in page.body
+    assert "Allow access?" in browser.log_in(browser.get(target).location).body
+    consent = browser.get(browser.get(target).location)
+    assert "code" in answer_of(browser.answer(consent, "grant"))
+
+
+def test_a_pushed_request_in_two_browsers(world: World) -> None:
+    """Whoever answers first wins; the other is told."""
+    target = pushed(world)
+    browsers = Browser(world), Browser(world)
+    pages = [browser.log_in(browser.get(target).location) for browser in browsers]
+    assert answer_of(browsers[0].answer(pages[0], "deny"))["error"] == "access_denied"
+    late = browsers[1].answer(pages[1], "grant")
+    assert (late.status, late.header("location"), codes(world)) == (400, None, 0)
+    assert "The request_uri was answered before." in late.body
+
+
+def test_a_pushed_request_that_expires(world: World) -> None:
+    """Whoever opened it in time may take his time; nobody else opens it any more."""
+    browser, target = Browser(world), pushed(world)
+    opened = browser.get(target).location
+    world.now += timedelta(minutes=1)
+    for late in (
+        browser.get(target),
+        Browser(world).get(opened),
+        browser.get(opened.replace("%3A0", "%3A1")),
+    ):
+        assert (late.status, late.header("location")) == (400, None)
+    assert world.reasons() == ["request_uri.expired", "request_uri.expired", "request_uri.invalid"]
+    assert "The request_uri has expired." in browser.get(target).body
+    consent = browser.log_in(opened)
+    world.now += timedelta(minutes=28)
+    assert "code" in answer_of(browser.answer(consent, "grant"))
+
+
+def test_a_browser_without_cookies_goes_round_in_no_circle(world: World) -> None:
+    opened = Browser(world).get(pushed(world)).location
+    assert "Sign in" in Browser(world).get(opened).body
+    assert Browser(world).get(opened + "x").status == 200
+
+
+def test_an_error_uses_a_pushed_request_up(world: World) -> None:
+    browser, target = Browser(world), pushed(world, prompt="none")
+    opened = browser.get(target).location
+    assert answer_of(browser.get(opened))["error"] == "login_required"
+    assert browser.get(opened).status == 400
+    assert world.reasons()[-1] == "request_uri.used"
 
 
 @pytest.mark.parametrize(("prompt", "error"), [("none", "login_required")])
@@ -329,7 +389,8 @@ def test_scripts_in_the_request(world: World, place: str) -> None:
         after = browser.answer(page, "log_in", username=HOSTILE, password="wrong")
         assert "<script" not in after.body
         assert after.fields["username"] == HOSTILE
-        assert "Allow access?" in browser.log_in(asking(**{place: HOSTILE})).body
+        last = browser.log_in(asking(**{place: HOSTILE}))
+        assert "Allow access?" in last.body or answer_of(last)["error"] == "invalid_scope"
     else:
         assert page.status in (303, 400)
         assert "script" not in (page.header("location") or "").partition("?")[0]
@@ -362,7 +423,6 @@ def test_scripts_in_what_is_registered() -> None:
         {"client_id": "nobody"},
         {"client_id": ""},
         {"request_uri": "https://evil.example/"},
-        {"interaction": "nothing"},
     ],
 )
 def test_nobody_is_sent_to_where_no_client_is(world: World, changes: dict[str, str]) -> None:
@@ -374,14 +434,39 @@ def test_nobody_is_sent_to_where_no_client_is(world: World, changes: dict[str, s
 
 
 def test_what_is_wrong_is_told_to_the_client(world: World) -> None:
-    told = answer_of(Browser(world).get(asking(code_challenge_method="plain")))
+    """RFC 9700 section 4.11.2: a redirect URI may lead anywhere, where clients register themselves:
+    a wrong request sends nobody there who is not known."""
+    target, browser = asking(code_challenge_method="plain"), Browser(world)
+    login = browser.get(target)
+    assert "Sign in" in login.body
+    wrong = browser.answer(login, "log_in", username="alice", password="wrong")
+    assert (wrong.status, wrong.header("location")) == (403, None)
+    after = browser.answer(wrong, "log_in", username="alice", password=PASSWORD)
+    assert after.location == target
+    told = answer_of(browser.get(target))
     assert (told["error"], told["state"], told["iss"]) == ("invalid_request", "of the client", ISSUER)
-    assert world.events[0][1]["client_id"] == "web"
+    assert world.events[-1][1]["client_id"] == "web"
+
+
+def test_what_is_wrong_with_a_silent_request(world: World) -> None:
+    """Nobody is asked there: the client is told at once."""
+    told = answer_of(Browser(world).get(asking(code_challenge_method="plain", prompt="none")))
+    assert told["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize("answer", ["grant", "deny"])
+def test_what_became_wrong_meanwhile(world: World, answer: str) -> None:
+    browser = Browser(world)
+    consent = browser.log_in(asking())
+    later = World((web_client("web", scope="write"),), world.server, artifacts=world.artifacts)
+    browser.world = later
+    assert answer_of(browser.answer(consent, answer))["error"] == "invalid_scope"
+    assert codes(world) == 0
 
 
 def test_header_injection(world: World) -> None:
     """What a client sends comes back percent-encoded."""
-    page = Browser(world).get(asking(state="a\r\nset-cookie: a=b", scope="no-such"))
+    page = Browser(world).log_in(asking(state="a\r\nset-cookie: a=b", scope="no-such"))
     assert page.status == 303
     assert page.header("set-cookie") is None
     assert answer_of(page)["state"] == "a\r\nset-cookie: a=b"
