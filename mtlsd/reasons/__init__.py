@@ -10,17 +10,25 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from mtlsd.errors import Reason
-from mtlsd.reasons import authorizations, certificates, forwarding, registrations, requests
+from mtlsd.reasons import (
+    authorizations,
+    certificates,
+    forwarding,
+    protected_resources,
+    registrations,
+    requests,
+)
 from mtlsd.reasons.authorizations import *  # noqa: F403  # each of its names is a reason, as below
 from mtlsd.reasons.certificates import *  # noqa: F403
 from mtlsd.reasons.forwarding import *  # noqa: F403
+from mtlsd.reasons.protected_resources import *  # noqa: F403
 from mtlsd.reasons.registrations import *  # noqa: F403
 from mtlsd.reasons.requests import *  # noqa: F403
 
 REASONS: Mapping[str, Reason] = MappingProxyType(
     {
         reason.code: reason
-        for area in (certificates, requests, forwarding, authorizations, registrations)
+        for area in (certificates, requests, forwarding, authorizations, registrations, protected_resources)
         for reason in vars(area).values()
         if isinstance(reason, Reason)
     }

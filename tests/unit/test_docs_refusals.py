@@ -32,7 +32,8 @@ HANDSHAKE_ONLY = {"tls.possession", "tls.failed", "tls.timeout"}
 
 def row(reason: Reason) -> tuple[str, ...]:
     """A reason's cells."""
-    answer = "" if reason.code in HANDSHAKE_ONLY else f"{reason.status} `{reason.error}`"
+    error = f" `{reason.error}`" if reason.error else ""
+    answer = "" if reason.code in HANDSHAKE_ONLY else f"{reason.status}{error}"
     alert = f"`{alert_for(reason.verify_error)}`" if reason.verify_error else ""
     return f"`{reason.code}`", answer, alert, reason.meaning, reason.remedy
 
