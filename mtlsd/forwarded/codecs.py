@@ -110,6 +110,32 @@ def pems(text: bytes) -> tuple[bytes, ...]:
     return tuple(pem(piece + _END[1:]) for piece in pieces)
 
 
+def folded_pem(text: bytes) -> bytes:
+    """The one certificate in PEM that has a space for each line feed, and none at its end.
+
+    :raises ValueError: where it is anything else.
+    """
+    begin, end = _BEGIN[:-1] + b" ", b" " + _END[1:-1]
+    return pem(_BEGIN + _between(text, begin, end).replace(b" ", b"\n") + _END)
+
+
+def joined_pem(text: bytes) -> bytes:
+    """The one certificate in PEM that has nothing for each line feed.
+
+    :raises ValueError: where it is anything else.
+    """
+    return base64_der(_between(text, _BEGIN[:-1], _END[1:-1]))
+
+
+def _between(text: bytes, begin: bytes, end: bytes) -> bytes:
+    if not text.startswith(begin) or not text.endswith(end) or len(text) < len(begin) + len(end):
+        raise ValueError("does not begin or not end as one certificate in PEM on one line does")
+    body = text[len(begin) : -len(end)]
+    if b"\n" in body:
+        raise ValueError("has a line feed")
+    return body
+
+
 def to_pem(octets: bytes) -> bytes:
     """The PEM of these octets, as OpenSSL and Go write it."""
     text = binascii.b2a_base64(octets, newline=False)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from mtlsd.forwarded.codecs import pem, unescaped
 from mtlsd.forwarded.forwarded import Field, ForwardedCertificate
 
-_ESCAPED = b"\n +/="
+ESCAPED = b"\n +/="
+"""What stands in PEM and is percent-encoded."""
 
 
 def read(certificate: Field) -> ForwardedCertificate | None:
@@ -26,4 +27,4 @@ def escaped_pem(text: bytes) -> bytes:
 
     :raises ValueError: where it is anything else.
     """
-    return pem(unescaped(text, _ESCAPED))
+    return pem(unescaped(text, ESCAPED))
