@@ -32,3 +32,8 @@ FORWARDED_PROXY = request(
     "The request did not come from the proxy that this listener is for.",
     "Compare how the proxy authenticates itself with the listener's proxy_* keys.",
 )
+FORWARDED_PROXY_HEADER = request(
+    "forwarded.proxy_header",
+    "A connection did not begin with a header of the PROXY protocol as it is configured.",
+    "Have the proxy send that version, and nobody else connect there: see the listener's proxy_protocol.",
+)
