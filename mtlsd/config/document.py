@@ -105,6 +105,8 @@ class AuthorizationTable:
     require_pushed: bool | None = None
     require_pkce: bool = True
     request_uri_seconds: Annotated[int, Between(5, 600)] = 60
+    public_per_address_per_hour: Annotated[int, Between(1, 1_000_000)] = 600
+    public_per_hour: Annotated[int, Between(1, 1_000_000)] = 3000
 
 
 @attrs.frozen

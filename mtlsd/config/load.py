@@ -239,7 +239,13 @@ class _Loader:
 
 def _requests(table: AuthorizationTable, fapi2: bool) -> Requests:
     pushed = fapi2 if table.require_pushed is None else table.require_pushed
-    return Requests(pushed, table.require_pkce, table.request_uri_seconds)
+    return Requests(
+        require_pushed=pushed,
+        require_pkce=table.require_pkce,
+        request_uri_seconds=table.request_uri_seconds,
+        public_per_address_per_hour=table.public_per_address_per_hour,
+        public_per_hour=table.public_per_hour,
+    )
 
 
 @attrs.frozen

@@ -137,12 +137,16 @@ class Requests:
 
     :ivar require_pushed: whether they have to be pushed (RFC 9126), whatever the client says.
     :ivar require_pkce: whether confidential clients have to use PKCE too.
-    :ivar request_uri_seconds: how long a pushed request can be used.
+    :ivar request_uri_seconds: how long a pushed request can be opened.
+    :ivar public_per_address_per_hour: how many requests of public clients may be pushed from one address.
+    :ivar public_per_hour: how many of one public client may be, from everywhere.
     """
 
     require_pushed: bool
     require_pkce: bool
     request_uri_seconds: int
+    public_per_address_per_hour: int
+    public_per_hour: int
 
 
 @attrs.frozen

@@ -30,6 +30,8 @@ class AuthorizationPolicy:
     :ivar require_pkce: whether confidential clients have to use PKCE too; public ones always have to (R73).
     :ivar require_redirect_uri: whether pushed requests have to name it, even where one is registered (R81).
     :ivar code_lifetime: at most 60 seconds (R81).
+    :ivar public_per_address_per_hour: how many requests of public clients anybody may push.
+    :ivar public_per_hour: how many of one public client all together may.
     """
 
     issuer: str
@@ -38,6 +40,8 @@ class AuthorizationPolicy:
     code_lifetime: timedelta = timedelta(seconds=60)
     request_uri_lifetime: timedelta = timedelta(seconds=60)
     require_redirect_uri: bool = False
+    public_per_address_per_hour: int = 600
+    public_per_hour: int = 3000
 
 
 @attrs.frozen

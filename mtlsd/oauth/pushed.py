@@ -14,6 +14,7 @@ from mtlsd.oauth.authentication import AuthenticatedClient
 from mtlsd.oauth.authorization import ANSWERED_WITHIN, REQUEST_URI, AuthorizationEndpoint
 from mtlsd.oauth.authorization_request import PARAMETERS, AuthorizationRequest, Redirection
 from mtlsd.oauth.forms import Form
+from mtlsd.oauth.public_pushes import PublicPushes
 
 
 @attrs.frozen
@@ -37,15 +38,23 @@ class PushedAuthorizationEndpoint:
     """Takes authorization requests from clients that have authenticated.
 
     :ivar authorization: which reads them when the browser comes.
+    :ivar public: counts those of public clients.
     """
 
     authorization: AuthorizationEndpoint
+    public: PublicPushes
 
-    async def answer(self, authenticated: AuthenticatedClient, form: Form, now: datetime) -> Pushed:
+    async def answer(
+        self, authenticated: AuthenticatedClient, form: Form, now: datetime, address: str = ""
+    ) -> Pushed:
         """
-        :raises Refusal: what the authorization endpoint would refuse, and `request_uri.pushed`.
+        :param address: where the request comes from; empty where that is not known.
+        :raises Refusal: what the authorization endpoint would refuse, `request_uri.pushed` and
+            `push.throttled`.
         """
         client, policy = authenticated.client, self.authorization.policy
+        if client.is_public:
+            self.public.check_place(address, policy, now)
         if form.has("request_uri"):
             raise Refusal(reasons.REQUEST_URI_PUSHED)
         if policy.require_redirect_uri and not form.has("redirect_uri"):
@@ -54,6 +63,8 @@ class PushedAuthorizationEndpoint:
         request = AuthorizationRequest.from_form(form, client, redirection, policy.require_pkce)
         request_uri = REQUEST_URI + self.authorization.random_secret()
         artifact = _artifact(request_uri, client.client_id, form, now + policy.request_uri_lifetime)
+        if client.is_public:
+            self.public.check_client(client.client_id, policy, now)
         await self.authorization.artifacts.save(artifact, now=now)
         return Pushed(request, request_uri, int(policy.request_uri_lifetime.total_seconds()))
 

@@ -65,6 +65,13 @@ REQUEST_URI_PUSHED = request(
     "A pushed request has a request_uri in it.",
     "Push the parameters themselves (RFC 9126 section 2.1).",
 )
+PUSH_THROTTLED = request(
+    "push.throttled",
+    "There were too many pushed requests of public clients, from this address or of this client.",
+    "Wait as long as Retry-After says. Many of these from one address are an attack.",
+    error="temporarily_unavailable",
+    status=429,
+)
 REQUEST_NOT_PUSHED = request(
     "request.not_pushed",
     "The authorization request was not pushed, and the server or the client demands it.",

@@ -41,6 +41,7 @@ from mtlsd.oauth.metadata import (
     authorization_server_metadata,
     well_known_path,
 )
+from mtlsd.oauth.public_pushes import PublicPushes
 from mtlsd.oauth.pushed import PushedAuthorizationEndpoint
 from mtlsd.oauth.refresh_grant import RefreshGrant
 from mtlsd.oauth.refresh_tokens import RefreshTokens
@@ -167,6 +168,7 @@ def serving(
     bound: BoundCertificates | None = None,
     secrets: SecretChecker | None = None,
     standing_of: StandingOf = everybody,
+    pushes: PublicPushes | None = None,
 ) -> Serving:
     """What the resources serve.
 
@@ -174,6 +176,7 @@ def serving(
     :param bound: the certificates that tokens were bound to before.
     :param secrets: compares clients' secrets; without, that is done at once.
     :param standing_of: tells of a user whether it is still one.
+    :param pushes: who has pushed requests of public clients before.
     """
     rules = _assertion_rules(config)
     authenticator = Authenticator(
@@ -217,7 +220,7 @@ def serving(
         introspection=IntrospectionEndpoint(issued, keyring.signer),
         token_revocation=RevocationEndpoint(issued),
         authorization=authorization,
-        pushed_authorization=PushedAuthorizationEndpoint(authorization),
+        pushed_authorization=PushedAuthorizationEndpoint(authorization, pushes or PublicPushes()),
     )
 
 
@@ -244,6 +247,8 @@ def _policy(config: Config) -> AuthorizationPolicy:
         code_lifetime=timedelta(seconds=config.tokens.code_seconds),
         request_uri_lifetime=timedelta(seconds=config.requests.request_uri_seconds),
         require_redirect_uri=config.is_fapi2,
+        public_per_address_per_hour=config.requests.public_per_address_per_hour,
+        public_per_hour=config.requests.public_per_hour,
     )
 
 

@@ -79,7 +79,7 @@ class Built:
             artifacts, resolve = RefusingArtifacts(store.artifacts), background.knowledge.resolve
             secrets, standing_of = people.secrets, people.standing_of(config)
             served = assembly.serving(
-                config, snapshot, keyring, now, resolve, artifacts, bound, secrets, standing_of
+                config, snapshot, keyring, now, resolve, artifacts, bound, secrets, standing_of, people.pushes
             )
             serving = attrs.evolve(served, talking=people.talking(config, served.authorization))
         except BaseException:

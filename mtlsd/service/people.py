@@ -18,6 +18,7 @@ from mtlsd.errors import ConfigError, Mistake
 from mtlsd.oauth.authorization import AuthorizationEndpoint
 from mtlsd.oauth.conversation import Conversation
 from mtlsd.oauth.granted import StandingOf, everybody
+from mtlsd.oauth.public_pushes import PublicPushes
 from mtlsd.oauth.secrets import SecretChecker
 from mtlsd.oauth.sessions import Sessions
 from mtlsd.pages.pages import Pages
@@ -38,11 +39,13 @@ class People:
     """What is known of users, and of secrets, as long as the process runs: above all, who guesses.
 
     :ivar secrets: compares clients' secrets.
+    :ivar pushes: counts who pushes requests of public clients.
     :ivar checker: the embedder's; None where the configuration says who it is.
     """
 
     _reactor: Any
     checker: Checker | None = None
+    pushes: PublicPushes = attrs.field(factory=PublicPushes, init=False)
     secrets: SecretChecker = attrs.field(init=False)
     _guesses: Guesses = attrs.field(factory=Guesses, init=False)
     _threads: HashingThreads | None = attrs.field(default=None, init=False)

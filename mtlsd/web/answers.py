@@ -64,4 +64,6 @@ def answer_refusal(request: IRequest, refusal: Refusal, correlation_id: str) -> 
         request.setHeader(b"www-authenticate", scheme + b' realm="token endpoint"')
     if refusal.reason.status == 503:
         request.setHeader(b"retry-after", RETRY_AFTER_SECONDS)  # RFC 7009 section 2.2.1
+    elif isinstance(wait := refusal.facts.get("retry_after_seconds"), int):
+        request.setHeader(b"retry-after", b"%d" % wait)
     return answer(request, refusal.reason.status, error_json(refusal, correlation_id))

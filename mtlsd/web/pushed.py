@@ -18,7 +18,9 @@ class PushedAuthorization(ClientEndpoint):
 
     async def _push(self, call: Call) -> Done:
         client = await self.authenticated(call, public=True)
-        pushed = await self.current.serving.pushed_authorization.answer(client, call.form, call.now)
+        address = "" if call.peer is None else call.peer.address
+        pushing = self.current.serving.pushed_authorization
+        pushed = await pushing.answer(client, call.form, call.now, address)
         facts: dict[str, Fact] = {
             "scope": pushed.request.scope,
             "audience": pushed.request.resources,

@@ -195,3 +195,25 @@ def test_what_contradicts_fapi2(fapi2: World) -> None:
     metadata.write_text('{"token_endpoint_auth_method": "client_secret_post", "allow_client_secret": true}')
     add = ("client", "add", "-c", setup.write(), "--client-id", "old", "--metadata", metadata, "--new-secret")
     assert "FAPI 2.0 allows no client_secret_post" in mtlsd(*add, code=78)
+
+
+def test_pushing_for_a_public_client(tmp_path: Path) -> None:
+    """Anybody can: but not as often as he likes, with whichever certificate, and a reload forgets nothing."""
+    world = world_in(tmp_path)
+    world.setup.document["authorization"] = {"public_per_address_per_hour": 3}
+    with running(world.setup) as daemon:
+        for certificate in ("native", "pinned", None):
+            assert push(world, "native", certificate).status == 201
+        refused = push(world, "native", "native")
+        assert (refused.status, refused.json["error"]) == (429, "temporarily_unavailable")
+        assert 0 < int(refused.headers["retry-after"]) <= 1200
+        daemon.event("push.refused", reason="push.throttled", client_id="native")
+        assert daemon.reload()["event"] == "reload.done"
+        assert push(world, "native", "native").status == 429
+        assert push(world, "one", "one").status == 201
+
+
+def push(world: World, client_id: str, certificate: str | None) -> Answer:
+    presented = None if certificate is None else world.actors[certificate].certificate
+    url = world.setup.url("optional", "/par")
+    return clients.python(url, world.setup.ca_file, presented, asking(client_id))

@@ -14,6 +14,7 @@ from mtlsd import reasons
 from mtlsd.errors import Reason, Refusal
 from mtlsd.oauth.authorization_request import AuthorizationRequest
 from mtlsd.oauth.forms import Form
+from mtlsd.oauth.public_pushes import PublicPushes
 from mtlsd.oauth.pushed import PushedAuthorizationEndpoint
 from mtlsd.stores.sqlite import open_store
 from mtlsd.stores.workers import InlineWorker
@@ -94,7 +95,7 @@ def test_a_refresh_token_that_stays(rivals: Rivals) -> None:
 
 def test_a_request_uri(rivals: Rivals) -> None:
     with rivals.world() as world:
-        pushing = PushedAuthorizationEndpoint(world.endpoint)
+        pushing = PushedAuthorizationEndpoint(world.endpoint, PublicPushes())
         pushed = now_of(pushing.answer(came(world.by_id("web")), world.asking(), NOW))
         query: Form = form(client_id="web", request_uri=pushed.request_uri)
         request = now_of(world.endpoint.read(query, NOW))

@@ -13,6 +13,7 @@ from mtlsd import reasons
 from mtlsd.errors import Reason, Refusal
 from mtlsd.oauth.authorization import AuthorizationPolicy, UserAuthenticated
 from mtlsd.oauth.authorization_request import AuthorizationRequest, SentBack
+from mtlsd.oauth.public_pushes import PublicPushes
 from mtlsd.oauth.pushed import Pushed, PushedAuthorizationEndpoint
 from tests.pki import NOW
 from tests.unit.oauth.grants_world import (
@@ -40,12 +41,13 @@ def world() -> AuthorizationWorld:
 
 def push(world: AuthorizationWorld, client_id: str = "web", **changes: Any) -> Pushed:
     asked = world.asking(client_id, **changes)
-    return now_of(PushedAuthorizationEndpoint(world.endpoint).answer(came(CLIENTS[client_id]), asked, NOW))
+    pushing = PushedAuthorizationEndpoint(world.endpoint, PublicPushes())
+    return now_of(pushing.answer(came(CLIENTS[client_id]), asked, NOW))
 
 
 def refused(world: AuthorizationWorld, **changes: Any) -> Reason:
-    answer = PushedAuthorizationEndpoint(world.endpoint).answer(came(WEB), world.asking(**changes), NOW)
-    return reason_of(answer)
+    pushing = PushedAuthorizationEndpoint(world.endpoint, PublicPushes())
+    return reason_of(pushing.answer(came(WEB), world.asking(**changes), NOW))
 
 
 def use(

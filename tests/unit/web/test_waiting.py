@@ -27,6 +27,7 @@ from mtlsd.oauth.authorization import AuthorizationEndpoint, AuthorizationPolicy
 from mtlsd.oauth.bound import BoundCertificates
 from mtlsd.oauth.introspection import IntrospectionEndpoint
 from mtlsd.oauth.live import AccessTokens
+from mtlsd.oauth.public_pushes import PublicPushes
 from mtlsd.oauth.pushed import PushedAuthorizationEndpoint
 from mtlsd.oauth.token_endpoint import TokenEndpoint
 from mtlsd.oauth.token_revocation import RevocationEndpoint
@@ -112,7 +113,7 @@ class World:
             IntrospectionEndpoint(issued, signer),
             RevocationEndpoint(issued),
             authorization,
-            PushedAuthorizationEndpoint(authorization),
+            PushedAuthorizationEndpoint(authorization, PublicPushes()),
         )
         self.token = Token(Current(serving, lambda *event: self.events.append(event), self.now, lambda: "id"))
         self.peer = Peer(LISTENER, "192.0.2.1", 1, judge)
