@@ -92,7 +92,7 @@ def check_trust(
         if listener.asks_for_certificate and not listener.groups and not pins:
             remedy = "Add [[trust_anchors]], or a client with a pinned certificate, here or in the store."
             notes.warn("client_certificate", "no certificate can be accepted here", remedy)
-    used = {group.name for listener, _ in listeners for group in listener.groups}
+    used = {group.name for listener, _ in listeners for group in (*listener.groups, *listener.proxy_groups)}
     for group, notes in groups:
         if group.name not in used:
             remedy = "Name it in trust_anchors of a listener that asks for certificates, or remove it."

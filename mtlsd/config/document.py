@@ -15,7 +15,15 @@ import attrs
 
 from mtlsd.clients.grant_types import CLIENT_CREDENTIALS
 from mtlsd.clients.methods import CERTIFICATE_METHODS
-from mtlsd.config.model import ClientCertificate, Profile, RefuseIn, Served, SigningAlgorithm
+from mtlsd.config.model import (
+    ClientCertificate,
+    ForwardedEncoding,
+    ForwardedFormat,
+    Profile,
+    RefuseIn,
+    Served,
+    SigningAlgorithm,
+)
 from mtlsd.oauth.registration_policy import Mode
 from mtlsd.pki.revocation import OnUnknown, Source
 
@@ -45,20 +53,45 @@ class LimitsTable:
 
 
 @attrs.frozen
+class ForwardedTable:
+    """`[listener.forwarded]`"""
+
+    format: ForwardedFormat
+    header: str | None = None
+    encoding: ForwardedEncoding | None = None
+    client_address: str = "X-Forwarded-For"
+    proxy_certificates: tuple[str, ...] = ()
+    proxy_trust_anchors: tuple[str, ...] = ()
+    proxy_san_dns: tuple[str, ...] = ()
+    proxy_credentials: str | None = None
+    proxy_users: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class ProxyProtocolTable:
+    """`proxy_protocol` of `[[listener]]`"""
+
+    version: Annotated[int, Between(1, 2)]
+    proxies: tuple[str, ...]
+
+
+@attrs.frozen
 class ListenerTable:
     """`[[listener]]`"""
 
     name: str
     endpoint: str
-    certificate: str
-    key: str
     client_certificate: ClientCertificate
     serves: tuple[Served, ...]
+    certificate: str | None = None
+    key: str | None = None
     refuse_in: RefuseIn | None = None
     trust_anchors: tuple[str, ...] | None = None
     x509_strict: bool | None = None
     public_url: str | None = None
     limits: LimitsTable = LimitsTable()
+    forwarded: ForwardedTable | None = None
+    proxy_protocol: ProxyProtocolTable | None = None
 
 
 @attrs.frozen

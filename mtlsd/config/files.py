@@ -64,6 +64,14 @@ class Files:
             )
         return None
 
+    def secret(self, key: str, name: str) -> bytes | None:
+        """The content of a file that nobody else may read; None when something is wrong, which is noted."""
+        content = self._content(key, name)
+        if content is None:
+            return None
+        self._check_permissions(key, name, content[1])
+        return content[0]
+
     def _content(self, key: str, name: str) -> tuple[bytes, os.stat_result] | None:
         try:
             return read_file(self.directory / name)
@@ -83,7 +91,7 @@ class Files:
 
     def _check_permissions(self, key: str, name: str, status: os.stat_result) -> None:
         if status.st_mode & (stat.S_IRWXO | stat.S_IWGRP):
-            self._add(key, name, "is open to other users", "chmod 600 it, and make a new key.")
+            self._add(key, name, "is open to other users", "chmod 600 it, and make a new one.")
         elif status.st_mode & stat.S_IRGRP and status.st_uid == os.geteuid() != 0:
             # root:mtlsd 0640 is how a key is lent to a service; a service's own key needs no group
             self._add(key, name, "may be read by its group", "chmod 600 it.", fatal=False)

@@ -10,7 +10,8 @@ import attrs
 
 from mtlsd.config.document import ListenerTable
 from mtlsd.config.endpoints import CheckEndpoint, Place
-from mtlsd.config.model import Limits, Listener
+from mtlsd.config.forwarding import Around, load_forwarding, load_proxy_protocol
+from mtlsd.config.model import Credential, Limits, Listener
 from mtlsd.config.notes import Notes
 from mtlsd.config.read import Entry
 from mtlsd.config.server_certificate import check_hosts, load_credential
@@ -41,15 +42,17 @@ def load_listener(entry: Entry[ListenerTable], around: Surroundings) -> tuple[Li
     """The listener, and where it listens; None for what has mistakes, which are noted."""
     table, notes = entry.table, entry.notes
     _check_contradictions(table, notes)
-    credential = load_credential(table.certificate, table.key, around.directory, around.now, notes)
+    credential = _credential(table, around, notes)
     place = _place(table.endpoint, around.check_endpoint, notes)
+    forwarding = load_forwarding(table, place, Around(around.directory, around.groups, around.now), notes)
     _check_metrics(table, place, notes)
     public_url = _public_url(table, place, around, notes)
     groups = _groups(table, around.groups, notes)
-    if credential is None:
+    if credential is None and not _is_plain(table):
         return None, place
-    hosts = {host_of(url) for url in (public_url, _issuer_here(around.issuer, public_url)) if url}
-    check_hosts(credential.chain[0], sorted(hosts), notes)
+    if credential is not None and forwarding is None:
+        hosts = {host_of(url) for url in (public_url, _issuer_here(around.issuer, public_url)) if url}
+        check_hosts(credential.chain[0], sorted(hosts), notes)
     listener = Listener(
         name=table.name,
         endpoint=table.endpoint,
@@ -62,8 +65,25 @@ def load_listener(entry: Entry[ListenerTable], around: Surroundings) -> tuple[Li
         limits=Limits(**attrs.asdict(table.limits)),
         public_url=public_url,
         recommended_ciphers=around.fapi2,
+        forwarding=forwarding,
+        proxy_protocol=load_proxy_protocol(table, notes),
     )
     return listener, place
+
+
+def _is_plain(table: ListenerTable) -> bool:
+    """Whether a proxy comes without TLS."""
+    return table.client_certificate == "forwarded" and table.certificate is None and table.key is None
+
+
+def _credential(table: ListenerTable, around: Surroundings, notes: Notes) -> Credential | None:
+    if table.certificate is not None and table.key is not None:
+        return load_credential(table.certificate, table.key, around.directory, around.now, notes)
+    if not _is_plain(table):
+        for key in ("certificate", "key"):
+            if getattr(table, key) is None:
+                notes.add(key, "is missing", f"Name the PEM file of the listener's {key}.")
+    return None
 
 
 def _check_contradictions(table: ListenerTable, notes: Notes) -> None:
@@ -73,7 +93,7 @@ def _check_contradictions(table: ListenerTable, notes: Notes) -> None:
         remedy = "Set it to true again when the old PKI is gone."
         notes.warn("x509_strict", "is false: certificates that break rules of RFC 5280 are accepted", remedy)
     if table.client_certificate != "none":
-        if "authorization" in table.serves:
+        if "authorization" in table.serves and table.client_certificate != "forwarded":
             remedy = 'Serve it on a listener with client_certificate = "none".'
             notes.add("serves", '"authorization" is for browsers, which would ask for certificates', remedy)
         return
@@ -123,6 +143,10 @@ def _public_url(table: ListenerTable, place: Place | None, around: Surroundings,
         return ""
     if around.alone:
         return origin_of(around.issuer)
+    if table.client_certificate == "forwarded":
+        remedy = 'Say how clients reach the proxy: public_url = "https://mtls.example.com".'
+        notes.add("public_url", "is missing, and the endpoint tells the proxy's way alone", remedy)
+        return ""
     if place is None or not place.port:
         if place is not None:
             remedy = 'Say how clients reach it: public_url = "https://mtls.example.com:8443".'

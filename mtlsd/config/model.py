@@ -6,6 +6,7 @@ gives one consistent whole or changes nothing.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -13,14 +14,28 @@ from typing import Literal
 import attrs
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from mtlsd.clients.index import Registration
+from mtlsd.clients.index import ClientIndex, Registration
 from mtlsd.errors import Mistake
+from mtlsd.forwarded.formats import Reader
 from mtlsd.oauth.registration_policy import RegistrationPolicy
 from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.path import AnchorGroup
 
-ClientCertificate = Literal["required", "optional", "none"]
+ClientCertificate = Literal["required", "optional", "none", "forwarded"]
 RefuseIn = Literal["handshake", "response"]
+ForwardedFormat = Literal[
+    "rfc9440",
+    "nginx",
+    "envoy",
+    "traefik",
+    "apache",
+    "haproxy",
+    "aws-alb",
+    "wso2",
+    "header",
+    "proxy-v2",
+]
+ForwardedEncoding = Literal["pem", "urlencoded-pem", "base64-der"]
 Profile = Literal["fapi2"]
 Served = Literal[
     "token",
@@ -72,18 +87,54 @@ class Limits:
 
 
 @attrs.frozen
+class Forwarding:
+    """In what form a listener's proxy forwards certificates, and how the proxy is known.
+
+    All that is given has to hold (R71, R77).
+
+    :ivar format: reads the fields that the certificate comes in; None where it comes in the header of the
+        PROXY protocol.
+    :ivar client_address: the field with the address that the proxy saw, in lower case.
+    :ivar proxies: who the proxy may be in mutual TLS; None where it need not present a certificate.
+    :ivar proxy_groups: the anchor groups that may vouch for it there.
+    :ivar proxy_credentials: SHA-256 of what the proxy sends in `X-Proxy-Authorization`.
+    :ivar proxy_uids: the users as which it may run at the other end of a UNIX socket.
+    """
+
+    format: Reader | None
+    client_address: bytes
+    proxies: ClientIndex | None = None
+    proxy_groups: tuple[AnchorGroup, ...] = ()
+    proxy_credentials: bytes | None = attrs.field(default=None, repr=False)
+    proxy_uids: frozenset[int] | None = None
+
+
+@attrs.frozen
+class ProxyProtocol:
+    """The header that proxies put before what they pass on.
+
+    :ivar networks: from where proxies connect; of a UNIX socket nobody asks.
+    """
+
+    version: int
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+
+
+@attrs.frozen
 class Listener:
     """One listener, with one policy for everybody who connects to it.
 
     :ivar endpoint: a Twisted server endpoint string, without TLS.
+    :ivar credential: None where a proxy on this machine comes in plain HTTP.
     :ivar groups: the trust anchor groups that may vouch for clients here.
     :ivar public_url: what clients put before `/token`: an https URL without a final slash.
     :ivar recommended_ciphers: whether TLS 1.2 has the cipher suites alone that BCP 195 recommends.
+    :ivar forwarding: where a proxy forwards the clients' certificates.
     """
 
     name: str
     endpoint: str
-    credential: Credential
+    credential: Credential | None
     client_certificate: ClientCertificate
     refuse_in: RefuseIn
     serves: tuple[Served, ...]
@@ -92,6 +143,8 @@ class Listener:
     limits: Limits
     public_url: str
     recommended_ciphers: bool = False
+    forwarding: Forwarding | None = None
+    proxy_protocol: ProxyProtocol | None = None
 
     @property
     def asks_for_certificate(self) -> bool:
@@ -100,6 +153,18 @@ class Listener:
         Fails closed: anything but an explicit `none` asks.
         """
         return self.client_certificate != "none"
+
+    @property
+    def is_for_browsers(self) -> bool:
+        """Whether browsers come here without being asked for a certificate; a proxy need not ask any."""
+        return not self.asks_for_certificate or (
+            self.forwarding is not None and "authorization" in self.serves
+        )
+
+    @property
+    def proxy_groups(self) -> tuple[AnchorGroup, ...]:
+        """The anchor groups that may vouch for the listener's proxy."""
+        return () if self.forwarding is None else self.forwarding.proxy_groups
 
     @property
     def requires_certificate(self) -> bool:

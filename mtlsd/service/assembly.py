@@ -19,6 +19,8 @@ from mtlsd.clients.methods import AuthMethod
 from mtlsd.config.model import Config, Listener
 from mtlsd.config.urls import origin_of
 from mtlsd.errors import ConfigError, Mistake
+from mtlsd.forwarded.formats import KNOWN_FIELDS
+from mtlsd.forwarded.spellings import CREDENTIALS_FIELD, spellings
 from mtlsd.jose import b64
 from mtlsd.jose.keyring import Keyring
 from mtlsd.jose.own import OwnTokens
@@ -54,6 +56,7 @@ from mtlsd.pki.revocation_check import Known
 from mtlsd.stores.refusing import NoArtifacts
 from mtlsd.verdicts import Judge
 from mtlsd.web.authorization import Authorization
+from mtlsd.web.door import Door, ProxyDoor, ProxyRules
 from mtlsd.web.endpoint import Endpoint
 from mtlsd.web.logout import LogOut
 from mtlsd.web.metrics import MetricsPage
@@ -269,6 +272,52 @@ def _handlers(
     }
 
 
+def proxy_judge(listener: Listener, revocation: Known) -> Judge | None:
+    """What says whether a certificate is that of the listener's proxy; None where it need not present one.
+
+    Proxies are no clients: this judge knows of none of them, and the clients' of no proxy.
+    """
+    forwarding = listener.forwarding
+    if forwarding is None or forwarding.proxies is None:
+        return None
+    trust = ListenerTrust.from_groups(forwarding.proxy_groups, listener.x509_strict)
+    return Judge(Snapshot(forwarding.proxies, {listener.name: trust}, revocation))
+
+
+def door(config: Config, listener: Listener, current: Current, judge: Judge | None) -> Door:
+    """What requests of one listener come to first, with the resources behind it.
+
+    :param judge: as :func:`proxy_judge` made it.
+    """
+    behind, guarded = routes(config, listener, current), _guarded(config)
+    forwarding = listener.forwarding
+    if forwarding is None:
+        return Door(current, routes=behind, guarded=guarded)
+    rules = ProxyRules(
+        listener=listener.name,
+        format=forwarding.format,
+        client_address=forwarding.client_address,
+        judge=judge,
+        credentials=forwarding.proxy_credentials,
+        uids=forwarding.proxy_uids,
+    )
+    # Others of the proxy's fields are as tempting as the certificate's, but everybody's elsewhere
+    return ProxyDoor(
+        current, routes=behind, guarded=guarded | spellings((forwarding.client_address,)), rules=rules
+    )
+
+
+def _guarded(config: Config) -> frozenset[bytes]:
+    """The fields that only a proxy sends, and only where it is known."""
+    configured = {
+        field
+        for listener in config.listeners
+        if listener.forwarding is not None and listener.forwarding.format is not None
+        for field in listener.forwarding.format.fields
+    }
+    return spellings(KNOWN_FIELDS | configured | {CREDENTIALS_FIELD})
+
+
 def routes(config: Config, listener: Listener, current: Current) -> Routes:
     """The resource tree of one listener: what it serves, each at its whole path."""
     base = urlsplit(listener.public_url).path.rstrip("/")
@@ -307,7 +356,7 @@ def _served(listener: Listener) -> ServedListener:
     return ServedListener(
         base_url=listener.public_url,
         serves=frozenset(listener.serves),
-        asks_for_certificate=listener.asks_for_certificate,
+        asks_for_certificate=not listener.is_for_browsers,
         has_trust_anchors=bool(listener.groups),
     )
 

@@ -323,10 +323,12 @@ async def _opened(path: Path, reactor: Any) -> Store:
 
 def _prepared(config: Config, current: Current, serving: Serving | None = None) -> list[Prepared]:
     judge = (serving or current.serving).judge
-    return [
-        Prepared.from_listener(listener, judge, assembly.routes(config, listener, current), utc_now)
-        for listener in config.listeners
-    ]
+    prepared = []
+    for listener in config.listeners:
+        of_proxy = assembly.proxy_judge(listener, judge.snapshot.revocation)
+        door = assembly.door(config, listener, current, of_proxy)
+        prepared.append(Prepared.from_listener(listener, judge, of_proxy, door, utc_now))
+    return prepared
 
 
 async def _closed(listening: Iterable[Listening], drain_seconds: float, reactor: Any) -> None:

@@ -22,7 +22,7 @@ from zope.interface import implementer
 from mtlsd.errors import Refusal
 from mtlsd.tls.failures import classify
 from mtlsd.tls.limits import ConnectionCount, ConnectionLimits, host_of, source_of
-from mtlsd.tls.peer import Judging, Peer, peer_of
+from mtlsd.tls.peer import Judging, Peer, connected_peer
 
 RefusedHandshake = Callable[[Peer, Refusal], None]
 """Told of every handshake that was refused, once its connection is gone."""
@@ -60,15 +60,17 @@ class ConnectionCreator:
     """Makes a listener's connections from its current context and judge.
 
     :ivar listener: its name.
+    :ivar of_proxies: whether a proxy connects, in its clients' place.
     """
 
     listener: str
     context: Context
     judge: Judging | None = None
+    of_proxies: bool = False
 
-    def swap(self, context: Context, judge: Judging | None) -> None:
+    def swap(self, context: Context, judge: Judging | None, of_proxies: bool = False) -> None:
         """Take a new context and a new judge for new connections; open ones keep theirs."""
-        self.context, self.judge = context, judge
+        self.context, self.judge, self.of_proxies = context, judge, of_proxies
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> Connection:
         return self.connection(tlsProtocol.address if isinstance(tlsProtocol, TLSServerProtocol) else None)
@@ -77,7 +79,7 @@ class ConnectionCreator:
         """A connection with a new :class:`~mtlsd.tls.peer.Peer` as its `peer`."""
         connection = PeerConnection(self.context, None)
         port = getattr(address, "port", 0)
-        connection.peer = Peer(self.listener, host_of(address), port, self.judge)
+        connection.peer = Peer(self.listener, host_of(address), port, self.judge, is_proxy=self.of_proxies)
         return connection
 
 
@@ -88,7 +90,7 @@ class TLSServerProtocol(TLSMemoryBIOProtocol):
     source = ""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        peer = peer_of(self)
+        peer = connected_peer(self)
         TLSMemoryBIOProtocol.connectionLost(self, reason)
         factory = self.factory
         if peer is not None and isinstance(factory, TLSServerFactory):
@@ -115,6 +117,7 @@ class TLSServerFactory(TLSMemoryBIOFactory):
         refused: RefusedHandshake | None = None,
     ) -> None:
         super().__init__(creator, False, wrapped, clock)
+        self._creator = creator
         self.open = ConnectionCount(limits)
         self.turned_away = 0
         self._refused = refused
@@ -141,15 +144,20 @@ class TLSServerFactory(TLSMemoryBIOFactory):
             super().unregisterProtocol(p)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
             self.open.closed(p.source)
 
-    def rename(self, creator: ConnectionCreator, listener: str) -> None:
-        """Let the listener have another name, on its open connections too.
+    def take(
+        self, listener: str, context: Context, judge: Judging | None, *, of_proxies: bool = False
+    ) -> None:
+        """Make new connections by another context and judge; open ones keep theirs.
 
-        Their next request is then judged by what the new name trusts, since the old name is nobody's now, or
-        another listener's.
+        Where the listener has another name, they have it too. Their next request is then judged by what the
+        new name trusts, since the old name is nobody's now, or another listener's.
         """
-        creator.listener = listener
+        self._creator.swap(context, judge, of_proxies)
+        if listener == self._creator.listener:
+            return
+        self._creator.listener = listener
         for protocol in self.protocols:
-            peer = peer_of(protocol)
+            peer = connected_peer(protocol)
             if peer is not None:
                 peer.listener = listener
 

@@ -48,6 +48,8 @@ class Peer:
     :ivar address: host of the client as its connection came in; empty where there is none (a UNIX socket).
     :ivar port: 0 where there is none.
     :ivar judge: who judges during the handshake; None from then on, so that an old snapshot can go.
+    :ivar is_proxy: whether it is the proxy of a listener that takes forwarded certificates. Its own
+        certificate is never a client's: :func:`peer_of` does not give it.
     :ivar handshake_completed: whether OpenSSL has completed the handshake.
     :ivar tls_version: ``TLSv1.3``, ``TLSv1.2``, or empty before the handshake has completed.
     :ivar handshake_error: what OpenSSL said when the handshake failed.
@@ -64,14 +66,24 @@ class Peer:
         "fault",
         "handshake_completed",
         "handshake_error",
+        "is_proxy",
         "judge",
         "listener",
         "port",
         "tls_version",
     )
 
-    def __init__(self, listener: str, address: str = "", port: int = 0, judge: Judging | None = None) -> None:
+    def __init__(
+        self,
+        listener: str,
+        address: str = "",
+        port: int = 0,
+        judge: Judging | None = None,
+        *,
+        is_proxy: bool = False,
+    ) -> None:
         self.listener = listener
+        self.is_proxy = is_proxy
         self.address = address
         self.port = port
         self.judge = judge
@@ -212,7 +224,14 @@ def peer_of(transport: object) -> Peer | None:
     """What the connection below this transport knows of its client; None where it is not one of ours.
 
     :param transport: of a protocol of Twisted's, such as ``request.transport``.
+    :returns: None for a proxy too, which is nobody's client.
     """
+    peer = connected_peer(transport)
+    return None if peer is None or peer.is_proxy else peer
+
+
+def connected_peer(transport: object) -> Peer | None:
+    """Who is at the other end of the connection, be it a client or a proxy; else as :func:`peer_of`."""
     get_handle = getattr(transport, "getHandle", None)
     handle = None if get_handle is None else get_handle()
     peer = getattr(handle, "peer", None)

@@ -11,10 +11,10 @@ from mtlsd.errors import Fact, Refusal
 from mtlsd.oauth.conversation import Browser
 from mtlsd.oauth.forms import Form
 from mtlsd.pages.pages import Page
-from mtlsd.tls.peer import peer_of
 from mtlsd.web.answers import answer
 from mtlsd.web.cookies import BROWSER, SESSION, cookie_of
 from mtlsd.web.endpoint import Endpoint
+from mtlsd.web.peers import client_of
 from mtlsd.web.talking import Talking
 
 MAX_BODY = 16_384
@@ -65,8 +65,8 @@ class BrowserEndpoint(Endpoint):
             return self._refused_page(request, correlation_id, refusal)
 
     def browser(self, request: IRequest) -> Browser:
-        """Where it is says the connection, never a header."""
-        peer = peer_of(getattr(request, "transport", None))
+        """Where it is says the connection, or the listener's own proxy: never a browser's header."""
+        peer = client_of(request)
         host = getattr(request.getClientAddress(), "host", "")  # of a Site without connections of ours
         address = (host or "") if peer is None else peer.address
         return Browser(cookie_of(request, BROWSER), cookie_of(request, SESSION), address)
@@ -90,7 +90,7 @@ class BrowserEndpoint(Endpoint):
     def facts(self, request: IRequest, correlation_id: str) -> dict[str, Fact]:
         """Where a request came from, for the audit log."""
         facts: dict[str, Fact] = {"correlation_id": correlation_id}
-        peer = peer_of(getattr(request, "transport", None))
+        peer = client_of(request)
         if peer is not None:
             facts["listener"], facts["address"] = peer.listener, peer.address
         return facts

@@ -18,9 +18,9 @@ from mtlsd.errors import Fact, Refusal
 from mtlsd.judge import Identity, Provisional, Settled
 from mtlsd.oauth.authentication import AuthenticatedClient
 from mtlsd.oauth.forms import Form
-from mtlsd.tls.peer import Peer, peer_of
 from mtlsd.web.answers import JSON, answer, answer_refusal
 from mtlsd.web.endpoint import Endpoint
+from mtlsd.web.peers import ClientPeer, client_of
 
 MAX_BODY = 65_536
 NO_FORM = Form({})
@@ -40,7 +40,7 @@ class Call:
     """
 
     correlation_id: str
-    peer: Peer | None
+    peer: ClientPeer | None
     now: datetime
     judgement: Settled | None = None
     form: Form = NO_FORM
@@ -97,7 +97,7 @@ class ClientEndpoint(Endpoint):
         raise NotImplementedError
 
     def respond(self, request: IRequest, correlation_id: str) -> bytes | int:
-        peer = peer_of(getattr(request, "transport", None))
+        peer = client_of(request)
         call = Call(correlation_id, peer, self.current.now())
         if peer is not None:
             found = peer.judgement_at(self.current.serving.judge, call.now)
@@ -112,7 +112,9 @@ class ClientEndpoint(Endpoint):
             return self._answer(request, call, done)
         return self.later(request, correlation_id, self._after(request, call, done))
 
-    async def _after_judging(self, request: IRequest, call: Call, peer: Peer, found: Provisional) -> bytes:
+    async def _after_judging(
+        self, request: IRequest, call: Call, peer: ClientPeer, found: Provisional
+    ) -> bytes:
         """Go on when it is known whether the certificate is revoked, or that nobody can tell."""
         call.judgement = await self.settled(peer, found)
         call.now = self.current.now()

@@ -16,9 +16,9 @@ from twisted.web.server import NOT_DONE_YET
 from mtlsd import reasons
 from mtlsd.errors import Refusal
 from mtlsd.judge import Provisional, Settled
-from mtlsd.tls.peer import Peer
 from mtlsd.web.answers import answer_refusal
 from mtlsd.web.later import answer_later
+from mtlsd.web.peers import ClientPeer
 from mtlsd.web.refused import refused_facts
 from mtlsd.web.serving import Current
 from mtlsd.web.strict import ambiguity_of
@@ -43,7 +43,7 @@ class Endpoint(Resource):
         except Exception:
             return self.failed(Failure(), request, correlation_id)
 
-    def later(self, request: IRequest, correlation_id: str, work: Coroutine[Any, Any, bytes]) -> int:
+    def later(self, request: IRequest, correlation_id: str, work: Coroutine[Any, Any, bytes | int]) -> int:
         """Answer when the work is done; a client that goes away ends it."""
         answer_later(
             request,
@@ -52,7 +52,7 @@ class Endpoint(Resource):
         )
         return NOT_DONE_YET
 
-    async def settled(self, peer: Peer, found: Provisional) -> Settled | None:
+    async def settled(self, peer: ClientPeer, found: Provisional) -> Settled | None:
         """What the certificate proves, once everybody has been asked whether it is revoked."""
         failures = await self.current.serving.resolve(found.questions)
         return peer.settled(self.current.serving.judge, self.current.now(), failures)

@@ -9,8 +9,12 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 
 
-def answer_later(request: IRequest, waiting: Deferred[bytes], failed: Callable[[Failure], bytes]) -> None:
-    """Answer with the body that comes; a client that goes away meanwhile is not answered at all.
+def answer_later(
+    request: IRequest, waiting: Deferred[bytes | int], failed: Callable[[Failure], bytes]
+) -> None:
+    """Answer with what comes; a client that goes away meanwhile is not answered at all.
+
+    Like what a resource returns that is the body, or NOT_DONE_YET where somebody else will answer.
 
     :param waiting: cancelled when the client goes away.
     :param failed: makes the body where it fails otherwise.
@@ -22,8 +26,8 @@ def answer_later(request: IRequest, waiting: Deferred[bytes], failed: Callable[[
         gone = True
         waiting.cancel()
 
-    def finish(body: bytes) -> None:
-        if not gone:
+    def finish(body: bytes | int) -> None:
+        if not gone and isinstance(body, bytes):
             request.write(body)
             request.finish()
 

@@ -10,9 +10,9 @@ from twisted.web.iweb import IRequest
 from mtlsd import reasons
 from mtlsd.errors import Refusal
 from mtlsd.judge import Identity, Provisional, Settled
-from mtlsd.tls.peer import Peer, peer_of
 from mtlsd.web.answers import answer
 from mtlsd.web.endpoint import Endpoint
+from mtlsd.web.peers import ClientPeer, client_of
 
 
 @attrs.define(slots=False, eq=False)
@@ -32,7 +32,7 @@ class MetricsPage(Endpoint):
     def respond(self, request: IRequest, correlation_id: str) -> bytes | int:
         if self.for_everybody:
             return self._page(request)
-        peer = peer_of(getattr(request, "transport", None))
+        peer = client_of(request)
         if peer is None:
             raise Refusal(reasons.CERTIFICATE_ABSENT)
         found = peer.judgement_at(self.current.serving.judge, self.current.now())
@@ -40,7 +40,7 @@ class MetricsPage(Endpoint):
             return self.later(request, correlation_id, self._settled(request, peer, found))
         return self._page_for(request, found)
 
-    async def _settled(self, request: IRequest, peer: Peer, found: Provisional) -> bytes:
+    async def _settled(self, request: IRequest, peer: ClientPeer, found: Provisional) -> bytes:
         return self._page_for(request, await self.settled(peer, found))
 
     def _page_for(self, request: IRequest, found: Settled | None) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mtlsd.errors import Fact, Refusal
-from mtlsd.tls.peer import peer_of
+from mtlsd.tls.peer import connected_peer
 
 _LONGEST = 200  # strangers write as many as they like
 
@@ -16,7 +16,7 @@ def refused_facts(refusal: Refusal, correlation_id: str, transport: object) -> d
     :param transport: of the connection that the request came by; it need not be one of ours.
     """
     facts: dict[str, Fact] = {"correlation_id": correlation_id, "reason": refusal.reason.code}
-    peer = peer_of(transport)
+    peer = connected_peer(transport)
     if peer is not None:
         facts["listener"], facts["address"] = peer.listener, peer.address
     said = {key: fact[:_LONGEST] if isinstance(fact, str) else fact for key, fact in refusal.facts.items()}

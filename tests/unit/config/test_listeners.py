@@ -35,7 +35,7 @@ PUBLIC = "mtlsd.toml: listener.public"
     ("table", "key", "value", "told"),
     [
         ("mtls", "serves", [], ".serves: is empty"),
-        ("mtls", "client_certificate", "forwarded", '.client_certificate: "forwarded" is unknown here'),
+        ("mtls", "client_certificate", "asked", '.client_certificate: "asked" is unknown here'),
         ("mtls", "trust_anchors", ["partner"], '.trust_anchors[0]: "partner" is no trust anchor group'),
         ("mtls", "public_url", "http://x", '.public_url: "http://x" does not start with https://'),
         ("mtls", "limits", {"connections": 0}, ".limits.connections: 0 is out of bounds"),

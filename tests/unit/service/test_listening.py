@@ -11,7 +11,8 @@ import pytest
 from mtlsd import reasons
 from mtlsd.errors import Fact, Refusal
 from mtlsd.ops.audit import utc_now
-from mtlsd.service.listening import Listening, Prepared, _error_body, kept_open
+from mtlsd.service.front import _error_body
+from mtlsd.service.listening import Listening, Prepared, kept_open
 from mtlsd.tls.peer import Peer
 from mtlsd.web.serving import Current
 
@@ -20,7 +21,7 @@ def listening(**endpoints: str) -> dict[str, Listening]:
     anything = cast(Any, None)
     listeners = {name: SimpleNamespace(name=name, endpoint=endpoint) for name, endpoint in endpoints.items()}
     return {
-        name: Listening(cast(Any, listener), anything, anything, anything, anything)
+        name: Listening(cast(Any, listener), anything, anything)
         for name, listener in listeners.items()
     }
 

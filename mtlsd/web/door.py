@@ -1,0 +1,237 @@
+"""What stands before the resources of a listener: nobody comes in with a certificate that he may not forward.
+
+On a listener for proxies the proxy is known first, by all that is configured; then the certificate that it
+forwards becomes the client's of this one request. Everywhere else a field that could carry a certificate is
+not overlooked: somebody tries to get it past a proxy, or the proxy is not set up as it should be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import OrderedDict
+from collections.abc import Coroutine, Iterable
+from typing import Any, ClassVar
+
+import attrs
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+
+from mtlsd import reasons
+from mtlsd.errors import Fact, Refusal
+from mtlsd.forwarded.address import last_address
+from mtlsd.forwarded.connection import header_below
+from mtlsd.forwarded.credentials import uid_at
+from mtlsd.forwarded.formats import Reader
+from mtlsd.forwarded.forwarded import ForwardedCertificate
+from mtlsd.forwarded.peer import ForwardedPeer
+from mtlsd.forwarded.spellings import CREDENTIALS_FIELD
+from mtlsd.judge import Identity, PresentedCertificate, Provisional, Settled
+from mtlsd.tls.peer import Peer, connected_peer
+from mtlsd.verdicts import Judge
+from mtlsd.web.answers import answer_refusal
+from mtlsd.web.endpoint import Endpoint
+from mtlsd.web.peers import speak_for
+from mtlsd.web.refused import refused_facts
+from mtlsd.web.resources import Routes
+
+_REMEMBERED = 256  # certificates of clients that came last, as forwarded
+_REMEMBERED_BYTES = 8192
+
+
+@attrs.define(slots=False, eq=False)
+class Door(Endpoint):
+    """Of a listener that clients connect to themselves.
+
+    :ivar guarded: the fields that carry certificates, in lower case and every spelling.
+    """
+
+    attacked: ClassVar[str] = "forwarding.refused"
+
+    routes: Routes = attrs.field(kw_only=True)
+    guarded: frozenset[bytes] = attrs.field(kw_only=True)
+
+    def render(self, request: IRequest) -> bytes | int:
+        head = getattr(request, "head", None)  # a stock Site has none
+        names = _names(request) if head is None else head.values
+        if self.guarded.isdisjoint(names):
+            return self.routes.render(request)
+        return self.turn_away(request, _misplaced(next(name for name in names if name in self.guarded)))
+
+    def turn_away(self, request: IRequest, refusal: Refusal) -> bytes:
+        """Refuse, and have the audit log say that this was no mistake of a client's."""
+        correlation_id = self.current.random_id()
+        facts = refused_facts(refusal, correlation_id, _transport(request))
+        self.current.audit(self.attacked, facts)
+        return answer_refusal(request, refusal, correlation_id)
+
+
+@attrs.frozen
+class ProxyRules:
+    """Who a listener's proxy is, and what it sends; see :class:`mtlsd.config.model.Forwarding`.
+
+    :ivar judge: says whether a certificate is the proxy's; None where it need not present one.
+    """
+
+    listener: str
+    format: Reader | None
+    client_address: bytes
+    judge: Judge | None
+    credentials: bytes | None = attrs.field(repr=False)
+    uids: frozenset[int] | None
+
+
+@attrs.define(slots=False, eq=False)
+class ProxyDoor(Door):
+    """Of a listener that a proxy connects to, for its clients."""
+
+    rules: ProxyRules = attrs.field(kw_only=True)
+    _own: frozenset[bytes] = attrs.field(init=False)
+    _read: OrderedDict[tuple[bytes, ...], ForwardedCertificate | None] = attrs.field(
+        factory=OrderedDict, init=False
+    )
+
+    @_own.default
+    def _own_fields(self) -> frozenset[bytes]:
+        if self.rules.format is None:
+            return frozenset()
+        credentials = () if self.rules.credentials is None else (CREDENTIALS_FIELD,)
+        return frozenset((*self.rules.format.fields, self.rules.client_address, *credentials))
+
+    def render(self, request: IRequest) -> bytes | int:
+        try:
+            provisional = self._enter(request)
+        except Refusal as refusal:
+            return self.turn_away(request, refusal)
+        except Exception:
+            return self.failed(Failure(), request, self.current.random_id())
+        if provisional is None:
+            return self.routes.render(request)
+        return self.later(request, self.current.random_id(), provisional)
+
+    def _enter(self, request: IRequest) -> Coroutine[Any, Any, bytes | int] | None:
+        """Let the request in as its client's.
+
+        :returns: what goes on later, where nobody has said yet whether the proxy's certificate is revoked.
+        :raises Refusal: forwarded.*
+        """
+        values = self._values(request)
+        self._check_uid(request)
+        self._check_credentials(values)
+        provisional = self._check_certificate(request)
+        speak_for(request, self._client(request, values))
+        return None if provisional is None else self._after_judging(request, provisional)
+
+    def _values(self, request: IRequest) -> dict[bytes, bytes]:
+        """The fields that only the proxy may send, each at most once."""
+        values: dict[bytes, bytes] = {}
+        for name, value in _fields(request):
+            key = name.lower()
+            if key in self._own:
+                if key in values:
+                    raise Refusal(reasons.FORWARDED_REPEATED, {"field": key.decode("ascii")})
+                values[key] = value
+            elif key in self.guarded:
+                raise _misplaced(key)
+        return values
+
+    def _client(self, request: IRequest, values: dict[bytes, bytes]) -> ForwardedPeer:
+        rules = self.rules
+        if rules.format is None:
+            header = header_below(_transport(request))
+            if header is None:
+                raise Refusal(reasons.FORWARDED_PROXY, {"expected": "a header of the PROXY protocol"})
+            return ForwardedPeer(rules.listener, header.address, self._presented(header.client_certificate))
+        certificate = self._certificate(rules.format, values)
+        address = last_address(rules.client_address, values.get(rules.client_address, b""))
+        return ForwardedPeer(rules.listener, address, self._presented(certificate))
+
+    def _presented(self, certificate: ForwardedCertificate | None) -> PresentedCertificate | None:
+        if certificate is None:
+            return None
+        return PresentedCertificate(certificate.leaf, certificate.chain, self.rules.listener, "forwarded")
+
+    def _certificate(self, by: Reader, values: dict[bytes, bytes]) -> ForwardedCertificate | None:
+        """What the format says; clients come again, so it is remembered for a while."""
+        key = tuple(values.get(name, b"") for name in by.fields)
+        if key in self._read:
+            return self._read[key]
+        certificate = by.parse(values)
+        if sum(map(len, key)) <= _REMEMBERED_BYTES:
+            self._read[key] = certificate
+            if len(self._read) > _REMEMBERED:
+                self._read.popitem(last=False)
+        return certificate
+
+    # -- who the proxy is ------------------------------------------------------------------------------------
+
+    def _check_uid(self, request: IRequest) -> None:
+        if self.rules.uids is None:
+            return
+        uid = uid_at(_transport(request))
+        if uid not in self.rules.uids:
+            seen = "no UNIX socket" if uid is None else f"user {uid}"
+            raise Refusal(reasons.FORWARDED_PROXY, {"expected": "one of proxy_users", "seen": seen})
+
+    def _check_credentials(self, values: dict[bytes, bytes]) -> None:
+        if self.rules.credentials is None:
+            return
+        given = hashlib.sha256(values.get(CREDENTIALS_FIELD, b"")).digest()
+        if not hmac.compare_digest(given, self.rules.credentials):
+            raise Refusal(reasons.FORWARDED_PROXY, {"expected": "X-Proxy-Authorization as configured"})
+
+    def _check_certificate(self, request: IRequest) -> Provisional | None:
+        """:returns: what is yet to be settled of the proxy's certificate."""
+        if self.rules.judge is None:
+            return None
+        found = self._proxy(request).judgement_at(self.rules.judge, self.current.now())
+        if isinstance(found, Provisional):
+            return found
+        _check_identity(found)
+        return None
+
+    async def _after_judging(self, request: IRequest, found: Provisional) -> bytes | int:
+        assert self.rules.judge is not None  # or nothing would be provisional
+        failures = await self.current.serving.resolve(found.questions)
+        try:
+            settled = self._proxy(request).settled(self.rules.judge, self.current.now(), failures)
+            _check_identity(settled)
+        except Refusal as refusal:
+            return self.turn_away(request, refusal)
+        return self.routes.render(request)
+
+    def _proxy(self, request: IRequest) -> Peer:
+        proxy = connected_peer(_transport(request))
+        if proxy is None or not proxy.is_proxy:
+            raise Refusal(reasons.FORWARDED_PROXY, {"expected": "the proxy's certificate"})
+        return proxy
+
+
+def _check_identity(found: Settled | None) -> None:
+    if not isinstance(found, Identity):
+        why: dict[str, Fact] = {"detail": "it came without a certificate"}
+        if found is not None:
+            why = {**found.refusal.facts, "detail": found.refusal.reason.code}
+        raise Refusal(reasons.FORWARDED_PROXY, why)
+
+
+def _misplaced(name: bytes) -> Refusal:
+    reason = reasons.FORWARDED_SPELLING if b"_" in name else reasons.FORWARDED_UNEXPECTED
+    return Refusal(reason, {"field": name.decode("ascii")})
+
+
+def _fields(request: IRequest) -> Iterable[tuple[bytes, bytes]]:
+    head = getattr(request, "head", None)
+    if head is not None:
+        fields: Iterable[tuple[bytes, bytes]] = head.fields
+        return fields
+    headers = request.requestHeaders.getAllRawHeaders()
+    return [(name, value) for name, values in headers for value in values]
+
+
+def _transport(request: IRequest) -> object:
+    return getattr(request, "transport", None)
+
+
+def _names(request: IRequest) -> list[bytes]:
+    return [name.lower() for name, _ in request.requestHeaders.getAllRawHeaders()]
