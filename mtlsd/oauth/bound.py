@@ -62,6 +62,9 @@ class BoundCertificates:
             del self._known[next(iter(self._known))]
         self._known[x5t_s256] = _Bound(standing, listener, weakref.ref(judge))
 
+    def knows(self, x5t_s256: str) -> bool:
+        return x5t_s256 in self._known
+
     def refusal(self, x5t_s256: str, client: Client, judge: Judge, now: datetime) -> Refusal | None:
         """Why a token that is bound to this certificate is worth nothing any more.
 

@@ -115,8 +115,10 @@ class AccessTokens:
         revoked that it is bound to.
         """
         found = await self.find(token, now)
-        if found is None:
-            return "unknown"
+        return "unknown" if found is None else await self.still_live(found, now)
+
+    async def still_live(self, found: FoundToken, now: datetime) -> LiveToken | Ended:
+        """The same for a token that was found."""
         if found.expires_at <= now.timestamp():
             return "expired"
         client = self.clients.by_id(found.client_id)

@@ -68,6 +68,26 @@ ACCESS_TOKEN_INACTIVE = _token(
     "The introspection endpoint says that the access token is not active.",
     "It has expired, was revoked, or is for others: the authorization server's audit log says why.",
 )
+ACCESS_TOKEN_UNKNOWN = _token(
+    "unknown",
+    "The access token is none that this server has issued, or it ended long ago.",
+    "Ask for a new one. mtlsd explain --token says what is wrong with a JWT.",
+)
+ACCESS_TOKEN_CLIENT = _token(
+    "client",
+    "The access token's client was removed or disabled, or the certificate is not pinned for it any more.",
+    "See mtlsd client show.",
+)
+ACCESS_TOKEN_CERTIFICATE = _token(
+    "certificate",
+    "The certificate that the access token is bound to is revoked, or not trusted or its client's any more.",
+    "See mtlsd explain with the certificate.",
+)
+ACCESS_TOKEN_REVOKED = _token(
+    "revoked",
+    "The access token was ended, or what it came from was.",
+    "Ask for a new one, if nobody meant to lock the client out.",
+)
 ACCESS_TOKEN_UNBOUND = _token(
     "unbound",
     "The access token is bound to no certificate.",
@@ -94,6 +114,16 @@ ACCESS_TOKEN_SCOPE = request(
     "Ask for a token with the scope in the facts, if the client may have it.",
     error="insufficient_scope",
     status=403,
+)
+FORWARD_AUTH_DEMANDS = request(
+    "forward_auth.demands",
+    "A proxy asks whether a request may pass, and does not say for which audience, or not clearly.",
+    "Name the audience as docs/forward-auth.md shows: without one, a token for anybody would do.",
+)
+FORWARD_AUTH_FORGED = request(
+    "forward_auth.forged",
+    "A field that says what is demanded came where none is taken.",
+    "Somebody tries to choose what is demanded of his own token: have the proxy remove the field.",
 )
 ISSUER_KEYS_UNAVAILABLE = request(
     "issuer.keys_unavailable",
