@@ -43,6 +43,7 @@ def byte_sequences(text: bytes) -> tuple[bytes, ...]:
 
     :raises ValueError: where it is anything else.
     """
-    members = text.split(b",")
+    first, *others = text.split(b",")
+    members = (first, *(member.removeprefix(b" ") for member in others))
     bounded(members)
-    return tuple(byte_sequence(member.removeprefix(b" ")) for member in members)
+    return tuple(map(byte_sequence, members))
