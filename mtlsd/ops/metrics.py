@@ -23,6 +23,7 @@ _BY_REASON: Final[Mapping[str, tuple[str, str]]] = {
     "handshake.refused": ("mtlsd_handshakes_refused", "Handshakes that were refused, by reason."),
     "token.refused": ("mtlsd_tokens_refused", "Token requests that were refused, by reason."),
     "request.refused": ("mtlsd_requests_refused", "Other requests that were refused, by reason."),
+    "forwarding.refused": ("mtlsd_forwarding_refused", "What a proxy alone may send, by reason."),
 }
 _OTHER: Final = "other"
 

@@ -20,6 +20,8 @@ TABLES: dict[str, type[attrs.AttrsInstance]] = {
     "Above the first table": document.TopTable,
     "`[[listener]]`": document.ListenerTable,
     "`[listener.limits]`": document.LimitsTable,
+    "`[listener.forwarded]`": document.ForwardedTable,
+    "`proxy_protocol`": document.ProxyProtocolTable,
     "`[[trust_anchors]]`": document.TrustAnchorsTable,
     "`revocation`": document.RevocationTable,
     "`[fetch]`": document.FetchTable,
