@@ -96,7 +96,7 @@ class Judge:
 
     def is_pinned(self, sha256: bytes, der: bytes) -> bool:
         """Whether a client has registered exactly this certificate."""
-        return self.snapshot.clients.by_pin(sha256, der) is not None
+        return bool(self.snapshot.clients.by_pin(sha256, der))
 
     def _settle_remembered(self, known: _Remembered, now: datetime) -> Judgement:
         version = self.version

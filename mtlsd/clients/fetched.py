@@ -1,8 +1,8 @@
 """Putting the certificates that clients publish at their `jwks_uri` into their registrations (R14).
 
-A certificate belongs to one client. What an operator registered goes first; of those who publish the same
-certificate it is the one who published it first, or whoever copies another's certificates into a set of its
-own would take them away. What loses is left out and told; it never hinders anybody else.
+Anybody can publish the certificate of another: so that takes nothing away. It belongs to all who publish it,
+and to the client that it is registered for. Each request names its client, and the handshake proves who has
+the key: whoever publishes another's certificate only lets that other one come in his name. It is told.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ class Published:
 
 
 @attrs.frozen
-class Taken:
-    """A published certificate that another client has already.
+class Shared:
+    """A published certificate that another client has, too.
 
-    :ivar uri: where it was published.
+    :ivar uri: where it is published.
     :ivar client_id: by whom.
-    :ivar holder: the client that has it.
+    :ivar other: the client that it is registered for, or that published it first.
     :ivar sha256: of the certificate.
     """
 
     uri: str
     client_id: str
-    holder: str
+    other: str
     sha256: bytes
 
 
 @attrs.frozen
 class Merged:
-    """The registrations with what was fetched in them, and what was left out."""
+    """The registrations with what was fetched in them, and what several of them have."""
 
     registrations: tuple[Registration, ...]
-    taken: tuple[Taken, ...] = ()
+    shared: tuple[Shared, ...] = ()
 
 
 def with_published(
@@ -71,17 +71,16 @@ def with_published(
     """
     registrations = tuple(registrations)
     uris = {own.client.client_id: own.client.jwks_uri or "" for own in registrations}
-    holders = {pin: own.client.client_id for own in registrations for pin in _registered(own.client)}
+    first = {pin: own.client.client_id for own in registrations for pin in _registered(own.client)}
     pins: dict[str, list[bytes]] = {}
-    taken: list[Taken] = []
+    shared: list[Shared] = []
     for published, client_id in sorted(_claims(registrations, sets), key=_who_was_first):
         sha256 = hashlib.sha256(published.der).digest()
-        holder = holders.setdefault(sha256, client_id)
-        if holder == client_id:
-            pins.setdefault(client_id, []).append(published.der)
-        else:
-            taken.append(Taken(uris[client_id], client_id, holder, sha256))
-    return Merged(tuple(_with_keys(_with_pins(own, pins), keys) for own in registrations), tuple(taken))
+        pins.setdefault(client_id, []).append(published.der)
+        other = first.setdefault(sha256, client_id)
+        if other != client_id:
+            shared.append(Shared(uris[client_id], client_id, other, sha256))
+    return Merged(tuple(_with_keys(_with_pins(own, pins), keys) for own in registrations), tuple(shared))
 
 
 def jwks_uris(registrations: Iterable[Registration]) -> dict[str, tuple[str, ...]]:
@@ -99,8 +98,11 @@ def _registered(client: Client) -> tuple[bytes, ...]:
 
 
 def _publishes_pins(client: Client) -> bool:
-    """Of another client's set the certificates say nothing: only what is pinned is known by one."""
-    return client.jwks_uri is not None and client.token_endpoint_auth_method == SELF_SIGNED
+    """Of another client's set the certificates say nothing: only what is pinned is known by one. Disabled
+    ones publish nothing: it would be held against whoever has the certificate, too.
+    """
+    pinned = client.token_endpoint_auth_method == SELF_SIGNED
+    return client.jwks_uri is not None and pinned and not client.disabled
 
 
 def _claims(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Self
 
 import attrs
@@ -30,9 +30,9 @@ class Registration:
 class ClientIndex:
     """All clients, by their id, by (anchor group, kind of name, name) and by pinned certificate.
 
-    One subject under one anchor group belongs to one client, and so does one certificate: what two clients
-    claim is refused when the index is built, so that a look-up has one answer. Disabled clients keep their
-    claims, or enabling them again could let two clients share one.
+    One subject under one anchor group belongs to one client, and so does one registered certificate: what two
+    clients claim is refused when the index is built. Disabled clients keep their claims, or enabling them
+    again could let two clients share one. A certificate that clients publish belongs to each of these, too.
 
     :ivar has_pins: whether a client is known by its certificate, or will be once its `jwks_uri` is fetched.
     :ivar methods: by which any client authenticates.
@@ -40,7 +40,7 @@ class ClientIndex:
 
     registrations: Mapping[str, Registration]
     _subjects: Mapping[SubjectKey, Client] = attrs.field(repr=False)
-    _pins: Mapping[bytes, Client] = attrs.field(repr=False)
+    _pins: Mapping[bytes, Sequence[Client]] = attrs.field(repr=False)
     subject_members: frozenset[SubjectMember] = frozenset()
     has_pins: bool = False
     methods: frozenset[AuthMethod] = frozenset()
@@ -82,13 +82,12 @@ class ClientIndex:
         """The client that `group` vouches for under this name (R30)."""
         return None if key is None else self._subjects.get((group, member, key))
 
-    def by_pin(self, sha256: bytes, der: bytes) -> Client | None:
-        """The client that registered exactly this certificate (R12).
+    def by_pin(self, sha256: bytes, der: bytes) -> tuple[Client, ...]:
+        """The clients that registered or publish exactly this certificate (R12).
 
-        :param sha256: the digest of `der`, which only finds the candidate: the whole certificate is compared.
+        :param sha256: the digest of `der`, which only finds candidates: the whole certificate is compared.
         """
-        client = self._pins.get(sha256)
-        return client if client is not None and der in client.pins else None
+        return tuple(client for client in self._pins.get(sha256, ()) if der in client.pins)
 
     def has_pin(self, sha256: bytes) -> bool:
         """Whether a certificate with this digest is registered."""
@@ -100,7 +99,7 @@ class _Builder:
     anchor_keys: Mapping[str, Iterable[bytes]]
     registrations: dict[str, Registration] = attrs.field(factory=dict)
     subjects: dict[SubjectKey, Client] = attrs.field(factory=dict)
-    pins: dict[bytes, Client] = attrs.field(factory=dict)
+    pins: dict[bytes, list[Client]] = attrs.field(factory=dict)
     claims: dict[tuple[bytes, SubjectMember, Hashable], Client] = attrs.field(factory=dict)
     conflicts: list[Mistake] = attrs.field(factory=list)
 
@@ -117,14 +116,16 @@ class _Builder:
             for group in client.trust_anchors:
                 self._claim(registration, client.subject, group)
         for pin in client.pin_sha256s:
-            other = self.pins.setdefault(pin, client)
-            if other is not client:
+            others = self.pins.setdefault(pin, [])
+            other = next((own for own in others if own.jwks_uri is None), None)
+            if other is not None and client.jwks_uri is None:
                 self._conflict(
                     registration,
                     "jwks",
                     f"one of the certificates is registered for client {other.client_id!r}",
                     "Give each client a certificate of its own, or remove the other registration.",
                 )
+            others.append(client)
 
     def _claim(self, registration: Registration, subject: Subject, group: str) -> None:
         client = registration.client

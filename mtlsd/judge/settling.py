@@ -70,8 +70,7 @@ class _Settling:
                 return self._refused(refusal)
         if self.questions:
             return Provisional(self.standing, tuple(self.questions), tuple(self.trace))
-        if self.standing.pinned is not None:
-            self.clients[self.standing.pinned] = SELF_SIGNED
+        self.clients.update(dict.fromkeys(self.standing.pinned, SELF_SIGNED))
         if not self.clients and self.unknown is not None:
             return self._refused(self.unknown)
         return Identity(

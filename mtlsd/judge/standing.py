@@ -62,18 +62,18 @@ class _Case:
         self._passed("certificate", "a certificate (RFC 5280)", certificate.subject.to_string())
         trust = self.snapshot.trust_of(self.presented.listener)
         pinned = self._pinned(certificate)
-        candidates = () if pinned is None else tuple(self._candidates(certificate, trust))
-        if pinned is not None and not candidates:
+        candidates = tuple(self._candidates(certificate, trust)) if pinned else ()
+        if pinned and not candidates:
             return self._standing(certificate, pinned, ())
         try:
             path = self._path(certificate, trust)
-            if pinned is None:  # not before there is a path: comparing the names of strangers is dear
+            if not pinned:  # not before there is a path: comparing the names of strangers is dear
                 candidates = tuple(self._candidates(certificate, trust))
             paths = self._paths(path, trust, candidates)
             check_client_usage(certificate)
             self._passed("usage", "clientAuth, digitalSignature", _usage(certificate))
         except Refusal as refusal:
-            if pinned is None:
+            if not pinned:
                 raise
             self._noted("path", "a path to a trust anchor", refusal.reason.code)
             return self._standing(certificate, pinned, ())
@@ -85,25 +85,25 @@ class _Case:
         found = self._paths(self._path(certificate, trust), trust, ())
         check_client_usage(certificate)
         groups = tuple(attrs.evolve(own, clients=(own.group.name,)) for own in found)
-        return self._standing(certificate, None, groups)
+        return self._standing(certificate, (), groups)
 
-    def _pinned(self, certificate: Certificate) -> Client | None:
-        """The client that pinned exactly this certificate: only its times and its key are checked then."""
+    def _pinned(self, certificate: Certificate) -> tuple[str, ...]:
+        """The clients that pinned exactly this certificate: only its times and its key are checked then."""
         index = self.snapshot.clients
-        client = index.by_pin(certificate.sha256, certificate.der)
-        if client is None:
+        clients = index.by_pin(certificate.sha256, certificate.der)
+        if not clients:
             if index.has_pins:
                 self._noted("pin", "a registered certificate", f"x5t#S256 {certificate.x5t_s256}")
-            return None
-        self._passed(
-            "pin", "a registered certificate", f"x5t#S256 {certificate.x5t_s256} of {client.client_id}"
-        )
-        if client.disabled:
-            raise Refusal(reasons.CLIENT_DISABLED, {"disabled": client.client_id})
+            return ()
+        names = ", ".join(client.client_id for client in clients)
+        self._passed("pin", "a registered certificate", f"x5t#S256 {certificate.x5t_s256} of {names}")
+        enabled = tuple(client.client_id for client in clients if not client.disabled)
+        if not enabled:
+            raise Refusal(reasons.CLIENT_DISABLED, {"disabled": names})
         self._times(certificate)
         check_authentication_usage(certificate)
         check_strength(certificate)
-        return client
+        return enabled
 
     def _times(self, certificate: Certificate) -> None:
         """Validity is enforced for pinned certificates too (RFC 8705 leaves it open)."""
@@ -171,7 +171,7 @@ class _Case:
         certificate: Certificate,
         paths: Iterable[Vouching],
         candidates: Iterable[tuple[str, Client]],
-        pinned: Client | None,
+        pinned: tuple[str, ...],
     ) -> tuple[Vouching, ...]:
         """For whom each group vouches."""
         vouching = []
@@ -181,9 +181,7 @@ class _Case:
             enabled = dict.fromkeys(client.client_id for client in clients if not client.disabled)
             disabled.update(client.client_id for client in clients if client.disabled)
             vouching.append(attrs.evolve(own, clients=tuple(enabled)))
-        names = {name for own in vouching for name in own.clients}
-        if pinned is not None:
-            names.add(pinned.client_id)
+        names = {name for own in vouching for name in own.clients}.union(pinned)
         if not names and disabled:
             raise Refusal(reasons.CLIENT_DISABLED, {"disabled": sorted(disabled)})
         if not names:
@@ -204,12 +202,12 @@ class _Case:
         return facts
 
     def _standing(
-        self, certificate: Certificate, pinned: Client | None, vouching: tuple[Vouching, ...]
+        self, certificate: Certificate, pinned: tuple[str, ...], vouching: tuple[Vouching, ...]
     ) -> Standing:
         ends = [own.not_after for vouched in vouching for own in vouched.path.certificates]
         return Standing(
             certificate=certificate,
-            pinned=None if pinned is None else pinned.client_id,
+            pinned=pinned,
             vouching=vouching,
             valid_until=min(ends, default=certificate.not_after),
             trace=tuple(self.trace),

@@ -68,7 +68,7 @@ class Standing:
 
     It is no identity yet: revocation is looked at each time anew.
 
-    :ivar pinned: the client that registered exactly this certificate.
+    :ivar pinned: the clients that registered or publish exactly this certificate.
     :ivar valid_until: the first notAfter of its paths.
     :ivar facts: the certificate's facts for the audit log, made once.
     :ivar by_chain_as_sent: whether the chain as sent was looked at beside the path, so that another chain
@@ -76,7 +76,7 @@ class Standing:
     """
 
     certificate: Certificate
-    pinned: str | None
+    pinned: tuple[str, ...]
     vouching: tuple[Vouching, ...]
     valid_until: datetime
     trace: Trace

@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from mtlsd import reasons
-from mtlsd.clients.fetched import Published, Taken
+from mtlsd.clients.fetched import Published, Shared
 from mtlsd.errors import Fact
 from mtlsd.fetch.exchange import Fetched
 from mtlsd.fetch.refused import FetchRefused
@@ -101,7 +101,7 @@ class KeySets:
     _announcing: IDelayedCall | None = attrs.field(default=None, init=False)
     _announced: float | None = attrs.field(default=None, init=False)
     _slots: EarlySlots = attrs.field(init=False)
-    _taken: frozenset[Taken] = attrs.field(default=frozenset(), init=False)
+    _shared: frozenset[Shared] = attrs.field(default=frozenset(), init=False)
     _stopped: bool = attrs.field(default=False, init=False)
 
     @_slots.default
@@ -143,12 +143,12 @@ class KeySets:
             heappush(self._heap, (own.due, uri))
         self._schedule()
 
-    def configure(self, uris: Mapping[str, tuple[str, ...]], taken: Iterable[Taken] = ()) -> None:
+    def configure(self, uris: Mapping[str, tuple[str, ...]], shared: Iterable[Shared] = ()) -> None:
         """Keep these from now on: new ones are fetched at once, those that are gone are forgotten.
 
-        :param taken: what clients publish although others have it: told once.
+        :param shared: what clients publish that others have, too: told once.
         """
-        self._tell_taken(frozenset(taken))
+        self._tell_shared(frozenset(shared))
         for uri in self._sets.keys() - uris.keys():
             gone = self._sets.pop(uri)
             if gone.running is not None:
@@ -318,14 +318,14 @@ class KeySets:
         if set(own.skipped) - set(before):
             self.report("jwks_uri.key_skipped", {**own.facts(), "seen": own.skipped})
 
-    def _tell_taken(self, taken: frozenset[Taken]) -> None:
-        for own in sorted(taken - self._taken, key=lambda own: (own.client_id, own.sha256)):
-            seen = [f"{b64.encode_text(own.sha256)} belongs to client {own.holder!r}"]
+    def _tell_shared(self, shared: frozenset[Shared]) -> None:
+        for own in sorted(shared - self._shared, key=lambda own: (own.client_id, own.sha256)):
+            seen = [f"{b64.encode_text(own.sha256)} belongs to client {own.other!r}, too"]
             self.report(
-                "jwks_uri.key_skipped",
+                "jwks_uri.key_shared",
                 {"kind": "jwks_uri", "source": own.uri, "clients": [own.client_id], "seen": seen},
             )
-        self._taken = taken
+        self._shared = shared
 
 
 def _is_worth_a_write(before: Kept | None, after: Kept) -> bool:

@@ -88,7 +88,7 @@ class BoundCertificates:
 
 
 def _belongs(standing: Standing, client: Client) -> bool:
-    return standing.pinned == client.client_id or any(
+    return client.client_id in standing.pinned or any(
         client.client_id in vouching.clients for vouching in standing.vouching
     )
 

@@ -175,7 +175,7 @@ class Background:
         self.out.lists = {group.name: own for (group, _), own in self.lists.items()}
         self.out.answers.configure(self.config.groups)
         merged = with_published(self.registrations, self.published, self.keys)
-        self.out.key_sets.configure(jwks_uris(self.registrations), merged.taken)
+        self.out.key_sets.configure(jwks_uris(self.registrations), merged.shared)
         self._sweep()
 
     def _sweep(self) -> None:

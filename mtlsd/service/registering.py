@@ -36,13 +36,11 @@ class Present:
 
     :ivar registrations: all clients, those of files and those of the store.
     :ivar published: the certificates that clients publish, by `jwks_uri`.
-    :ivar index: made of both.
     """
 
     config: Config
     registrations: tuple[Registration, ...]
     published: Mapping[str, Sequence[Published]]
-    index: ClientIndex
 
 
 @attrs.define(eq=False)
@@ -70,9 +68,6 @@ class StoreBook:
         """
         now = self.present()
         others = [own for own in now.registrations if own.client.client_id != client.client_id]
-        holder = _holder(client, others, now.index)
-        if holder is not None:
-            raise Refusal(reasons.REGISTRATION_TAKEN, {"holder": holder})
         anchor_keys = {own.name: [anchor.key_sha256 for anchor in own.anchors] for own in now.config.groups}
         merged = with_published([*others, Registration(client, _STORE)], now.published)
         try:
@@ -135,22 +130,6 @@ def _unhindered(work: Coroutine[Any, Any, None]) -> Deferred[None]:
     waiting: Deferred[None] = Deferred()
     Deferred.fromCoroutine(work).addBoth(lambda _: None if waiting.called else waiting.callback(None))
     return waiting
-
-
-def _holder(client: Client, others: Sequence[Registration], index: ClientIndex) -> str | None:
-    """Who publishes one of the client's certificates, or has the same `jwks_uri`.
-
-    A certificate that is registered would go before one that is published, so whoever registered another's
-    would take it away.
-    """
-    for pin, sha256 in zip(client.pins, client.pin_sha256s, strict=True):
-        found = index.by_pin(sha256, pin)
-        if found is not None and found.client_id != client.client_id:
-            return found.client_id
-    for own in others:
-        if client.jwks_uri is not None and own.client.jwks_uri == client.jwks_uri:
-            return own.client.client_id
-    return None
 
 
 @attrs.define(eq=False)

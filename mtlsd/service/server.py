@@ -217,8 +217,7 @@ class Server:
             self._complain(error)
 
     def _present(self) -> Present:
-        background, index = self._background, self._current.serving.judge.snapshot.clients
-        return Present(self.config, background.registrations, background.published, index)
+        return Present(self.config, self._background.registrations, self._background.published)
 
     async def _take_over_store(self) -> None:
         """Serve what this process has written into the store."""

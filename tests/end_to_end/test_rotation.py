@@ -135,7 +135,7 @@ def test_a_bad_key_is_skipped(setup: Setup, server: JwksServer) -> None:
 
 
 def test_nobody_takes_the_certificate_of_another(setup: Setup, server: JwksServer) -> None:
-    """It is told, and hinders nobody; the certificate stays whose it is."""
+    """It is told, and hinders nobody, though the thief is the first to publish it and is disabled later."""
     key = setup.pki.self_signed("old")
     old = setup.present("old", key)
     server.publish(key)
@@ -145,13 +145,24 @@ def test_nobody_takes_the_certificate_of_another(setup: Setup, server: JwksServe
         with running(setup, IN_HASTE) as daemon:
             eventually(lambda: len(daemon.events("jwks_uri.updated")) == 2)
             assert eventually(lambda: status(setup, old) == 200)
-            thief.publish(key)
-            status(setup, setup.present("stranger", setup.pki.self_signed("stranger")))
-            taken = daemon.event("jwks_uri.key_skipped", clients=["thief"])
-            assert "belongs to client 'rotating'" in taken["seen"][0]
-            assert status(setup, old) == 200
-            stolen = python(setup.url(), setup.ca_file, old, form("thief"), TLS_1_2)
-            assert stolen.status == 401
+            following = setup.pki.self_signed("following")
+            thief.publish(following)
+            stranger = setup.present("stranger", setup.pki.self_signed("stranger"))
+            mark = daemon.mark()
+            status(setup, stranger)
+            daemon.event("jwks_uri.updated", mark)
+            server.publish(following)
+            mark = daemon.mark()
+            status(setup, stranger)
+            shared = daemon.event("jwks_uri.key_shared", mark, clients=["rotating"])
+            assert "belongs to client 'thief', too" in shared["seen"][0]
+            new = setup.present("following", following)
+            assert eventually(lambda: status(setup, new) == 200)
+            assert status(setup, old) == 0
+            assert python(setup.url(), setup.ca_file, new, form("thief"), TLS_1_2).status == 200
+            setup.document["client"][-1]["disabled"] = True
+            daemon.reload()
+            assert status(setup, new) == 200
 
 
 @pytest.mark.parametrize("host", [HOST, "localhost", "[::1]", "[::ffff:127.0.0.1]"])

@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from mtlsd import reasons
+from mtlsd.clients.client import Client
 from mtlsd.clients.methods import PKI, SELF_SIGNED
 from mtlsd.judge import Identity, Judgement, PresentedCertificate, Refused, Snapshot, judge, match_client
 from mtlsd.verdicts import Judge
@@ -104,6 +105,23 @@ def test_a_disabled_client_is_refused() -> None:
     assert judgement.refusal.reason is reasons.CLIENT_DISABLED
     pinned = snapshot([client("a", [REAL.pinned.leaf], disabled=True)])
     assert refused(judge(offline(REAL.pinned), pinned, NOW)).refusal.reason is reasons.CLIENT_DISABLED
+
+
+def publishing(client_id: str, *pins: bytes) -> Client:
+    """A client whose `jwks_uri` has been fetched."""
+    given = {"client_id": client_id, "token_endpoint_auth_method": SELF_SIGNED}
+    own = Client.from_metadata({**given, "jwks_uri": "https://a.example/"}, place="test")
+    return attrs.evolve(own, pins=pins)
+
+
+def test_a_certificate_that_several_publish() -> None:
+    """It is each of theirs: the request says whose, and whoever is disabled takes it from nobody."""
+    pin = REAL.pinned.leaf
+    several = snapshot([publishing("a", pin), publishing("b", pin), client("c", [pin], disabled=True)])
+    judgement = identity(judge(offline(REAL.pinned), several, NOW))
+    assert judgement.clients == {"a": SELF_SIGNED, "b": SELF_SIGNED}
+    off = snapshot([client("c", [pin], disabled=True)])
+    assert refused(judge(offline(REAL.pinned), off, NOW)).refusal.reason is reasons.CLIENT_DISABLED
 
 
 class TestScopedTrust:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtlsd.clients.client import Client
-from mtlsd.clients.fetched import Published, Taken, jwks_uris, with_published
+from mtlsd.clients.fetched import Merged, Published, Shared, jwks_uris, with_published
 from mtlsd.clients.index import ClientIndex, Registration
 from mtlsd.clients.keys import usable_keys
 from mtlsd.jose.jwk import jwk_of_certificate
@@ -40,9 +40,9 @@ def test_a_published_certificate_is_a_pin() -> None:
     )
     assert merged.registrations[:2] == others
     assert merged.registrations[2].client.pins == (one, two)
-    assert merged.taken == ()
+    assert merged.shared == ()
     index = ClientIndex.build(merged.registrations)
-    assert index.by_pin(hashlib.sha256(two).digest(), two) is merged.registrations[2].client
+    assert index.by_pin(hashlib.sha256(two).digest(), two) == (merged.registrations[2].client,)
 
 
 def test_before_it_is_fetched_there_is_none() -> None:
@@ -53,18 +53,23 @@ def test_before_it_is_fetched_there_is_none() -> None:
     assert not ClientIndex.build([registered(named("a"))]).has_pins
 
 
+def holders(merged: Merged, certificate: bytes) -> list[str]:
+    found = ClientIndex.build(merged.registrations).by_pin(hashlib.sha256(certificate).digest(), certificate)
+    return [client.client_id for client in found]
+
+
 def test_nobody_takes_a_registered_certificate_away() -> None:
     one = certificate("one")
     merged = with_published(
         [publishing("a"), registered(pinned("b", "one"))],
         {"https://a.example/jwks": [Published(one, EARLIER), Published(certificate("two"), NOW)]},
     )
-    assert merged.taken == (Taken("https://a.example/jwks", "a", "b", hashlib.sha256(one).digest()),)
-    assert [own.client.pins for own in merged.registrations] == [(certificate("two"),), (one,)]
-    ClientIndex.build(merged.registrations)
+    assert merged.shared == (Shared("https://a.example/jwks", "a", "b", hashlib.sha256(one).digest()),)
+    assert [own.client.pins for own in merged.registrations] == [(one, certificate("two")), (one,)]
+    assert holders(merged, one) == ["a", "b"]
 
 
-def test_who_published_it_first_has_it() -> None:
+def test_who_publishes_it_first_takes_it_from_nobody() -> None:
     """Copying the certificate of another client into a set of one's own gains nothing."""
     one = certificate("one")
     merged = with_published(
@@ -74,8 +79,17 @@ def test_who_published_it_first_has_it() -> None:
             "https://b.example/jwks": [Published(one, EARLIER)],
         },
     )
-    assert [own.client.pins for own in merged.registrations] == [(), (one,)]
-    assert [(own.client_id, own.holder) for own in merged.taken] == [("a", "b")]
+    assert holders(merged, one) == ["a", "b"]
+    assert [(own.client_id, own.other) for own in merged.shared] == [("a", "b")]
+
+
+def test_what_a_disabled_client_publishes_is_held_against_nobody() -> None:
+    one = certificate("one")
+    sets = {
+        "https://a.example/jwks": [Published(one, EARLIER)],
+        "https://b.example/jwks": [Published(one, NOW)],
+    }
+    assert holders(with_published([publishing("a", disabled=True), publishing("b")], sets), one) == ["b"]
 
 
 def test_what_is_to_be_fetched() -> None:
@@ -107,6 +121,9 @@ def test_whatever_is_published_the_index_can_be_built(claims: list[tuple[str, st
     merged = with_published(registrations, sets)
     index = ClientIndex.build(merged.registrations)
     assert index.registrations["d"].client == pinned("d", "three")
+    for role in ("one", "two", "three"):
+        publishers = {client_id for client_id, own, _ in claims if own == role}
+        assert set(holders(merged, certificate(role))) == publishers | ({"d"} if role == "three" else set())
 
 
 def test_published_keys_are_those_of_clients_with_assertions() -> None:
@@ -119,7 +136,7 @@ def test_published_keys_are_those_of_clients_with_assertions() -> None:
     merged = with_published([signing, other], {uri: [Published(one, NOW)]}, {uri: keys})
     assert [own.client.keys for own in merged.registrations] == [keys, ()]
     assert [own.client.pins for own in merged.registrations] == [(), (one,)]
-    assert merged.taken == ()
+    assert merged.shared == ()
     assert merged.registrations[0].client.to_metadata() == signing.client.to_metadata()
     assert with_published([signing], {}).registrations == (signing,)
 

@@ -33,8 +33,8 @@ def test_finds_without_a_scan() -> None:
     assert found.by_subject("others", "tls_client_auth_subject_dn", named.subject.key) is None
     assert found.by_subject(PARTNERS, "tls_client_auth_san_dns", named.subject.key) is None
     digest = hashlib.sha256(REAL.pinned.leaf).digest()
-    assert found.by_pin(digest, REAL.pinned.leaf) is pinned
-    assert found.by_pin(digest, REAL.pinned.leaf + b"\0") is None
+    assert found.by_pin(digest, REAL.pinned.leaf) == (pinned,)
+    assert found.by_pin(digest, REAL.pinned.leaf + b"\0") == ()
     assert found.by_id("c") is None
 
 

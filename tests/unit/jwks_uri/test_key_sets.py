@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from mtlsd import reasons
-from mtlsd.clients.fetched import Taken
+from mtlsd.clients.fetched import Shared
 from mtlsd.jose.jwk import public_members
 from mtlsd.jwks_uri.disk import kept_sets
 from mtlsd.jwks_uri.key_sets import MOST_AT_ONCE, may_be_published
@@ -280,17 +280,17 @@ class TestMany:
         assert status.clients == ("b", "c")
         assert world.told("source.failed") == []
 
-    def test_what_belongs_to_another_client_is_told_once(self, world: World) -> None:
+    def test_what_another_client_has_too_is_told_once(self, world: World) -> None:
         fetched(world, "one")
-        taken = [Taken(URI, "a", "b", b"x" * 32)]
+        shared = [Shared(URI, "a", "b", b"x" * 32)]
         for _ in range(3):
-            world.key_sets.configure({URI: ("a",)}, taken)
-        [told] = world.told("jwks_uri.key_skipped")
+            world.key_sets.configure({URI: ("a",)}, shared)
+        [told] = world.told("jwks_uri.key_shared")
         assert (told["source"], told["clients"]) == (URI, ["a"])
-        assert "belongs to client 'b'" in str(told["seen"])
+        assert "belongs to client 'b', too" in str(told["seen"])
         world.key_sets.configure({URI: ("a",)})
-        world.key_sets.configure({URI: ("a",)}, taken)
-        assert len(world.told("jwks_uri.key_skipped")) == 2
+        world.key_sets.configure({URI: ("a",)}, shared)
+        assert len(world.told("jwks_uri.key_shared")) == 2
 
     def test_stop(self, world: World) -> None:
         world.start(URI, OTHER)

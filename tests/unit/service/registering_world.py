@@ -63,7 +63,7 @@ def caller(
     if client is not None:
         assert own is not None
         methods: dict[str, AuthMethod] = {client.client_id: client.token_endpoint_auth_method}
-        standing = Standing(own, None, (), own.not_after, (), {})
+        standing = Standing(own, (), (), own.not_after, (), {})
         identity = Identity(standing, methods, groups, own.not_after, ())
     proof = Proof() if own is None else Proof(own, groups)
     return Caller(address, bearer, proof, identity)
@@ -106,8 +106,13 @@ class World:
     def present(self) -> Present:
         stored = result_of(self.store.list_clients())
         own = (*self.config.registrations, *(Registration(client, "store") for client in stored))
+        return Present(self.config, own, self.published)
+
+    def holders(self, certificate: Certificate) -> list[str]:
+        """The clients that the certificate belongs to."""
+        stored = result_of(self.store.list_clients())
         index = client_index(self.config, stored, self.published)
-        return Present(self.config, own, self.published, index)
+        return sorted(own.client_id for own in index.by_pin(certificate.sha256, certificate.der))
 
     def register(self, by: Caller, **metadata: Any) -> Registered:
         return now_of(self.registrations.register(metadata, by, NOW))

@@ -112,10 +112,6 @@ ATTACKS: dict[str, tuple[Callable[[Scene], Any], Reason]] = {
         lambda s: register(s, caller(OTHER_PIN, groups=()), jwks=jwks(OTHER_PIN, PIN)),
         reasons.REGISTRATION_UNPROVEN,
     ),
-    "the victim's jwks_uri": (
-        lambda s: register(s, caller(), jwks_uri=VICTIMS_URI),
-        reasons.REGISTRATION_TAKEN,
-    ),
     # the victim's registration
     "another client's registration with one's own token": (
         lambda s: s.update(s.named, another_token(s), tls_client_auth_subject_dn="CN=a"),
@@ -192,10 +188,6 @@ ATTACKS: dict[str, tuple[Callable[[Scene], Any], Reason]] = {
         lambda s: s.update(s.stranger, another_token(s), jwks=jwks(PIN)),
         reasons.REGISTRATION_APPROVAL,
     ),
-    "from one's own name to the victim's jwks_uri": (
-        lambda s: s.update(s.stranger, another_token(s), jwks_uri=VICTIMS_URI),
-        reasons.REGISTRATION_TAKEN,
-    ),
     "more scope": (
         lambda s: s.update(s.stranger, another_token(s), tls_client_auth_subject_dn="CN=b", scope="admin"),
         reasons.REGISTRATION_METADATA,
@@ -239,15 +231,31 @@ def test_attacks(scene: Scene, attack: str) -> None:
         assert read.client == victim.client
 
 
-def test_a_certificate_that_another_publishes(tmp_path: Path) -> None:
-    """What is registered goes before what is published: so it would be taken away from who publishes it."""
+@pytest.mark.parametrize("what", ["certificate", "jwks_uri", "jwks_uri later"])
+def test_a_certificate_that_another_publishes(tmp_path: Path, what: str) -> None:
+    """Who has registered it, too, has taken nothing: only its owner can come with it."""
     scene = make(tmp_path, unproven_names=True)
     scene.world.published[VICTIMS_URI] = (Published(OTHER_PIN.der, NOW),)
-    result_of(
-        scene.world.store.artifacts.save(InitialToken("", False, NOW).artifact("initial", NOW + DAY), now=NOW)
-    )
-    by = caller(B, bearer="initial")
-    assert scene.world.refused(by, jwks=jwks(OTHER_PIN)) is reasons.REGISTRATION_TAKEN
+    victim = scene.publishing.client.client_id
+    assert scene.world.holders(OTHER_PIN) == [victim]
+    if what == "certificate":
+        token = InitialToken("", False, NOW).artifact("initial", NOW + DAY)
+        result_of(scene.world.store.artifacts.save(token, now=NOW))
+        thief = now_of(register(scene, caller(B, bearer="initial"), jwks=jwks(OTHER_PIN)))
+    elif what == "jwks_uri":
+        thief = now_of(register(scene, caller(), jwks_uri=VICTIMS_URI))
+    else:
+        thief = now_of(scene.update(scene.stranger, another_token(scene), jwks_uri=VICTIMS_URI))
+    assert scene.world.holders(OTHER_PIN) == sorted([victim, thief.client.client_id])
+
+
+def test_a_certificate_that_others_publish_can_be_registered(scene: Scene) -> None:
+    """Whoever has seen it somewhere, and publishes it, keeps nobody from registering."""
+    scene.world.published[VICTIMS_URI] = (Published(OTHER_PIN.der, NOW),)
+    registered = scene.world.register(caller(OTHER_PIN, groups=()), jwks=jwks(OTHER_PIN))
+    assert registered.client.client_id in scene.world.holders(OTHER_PIN)
+    again = scene.world.refused(caller(OTHER_PIN, groups=()), jwks=jwks(OTHER_PIN))
+    assert again is reasons.REGISTRATION_TAKEN
 
 
 def test_who_is_trusted_may_name_others_but_takes_nothing(tmp_path: Path) -> None:
