@@ -12,7 +12,7 @@ from mtlsd.errors import Fact
 from mtlsd.jose.compact import instant_of
 from mtlsd.resource_server.confirmation import check_confirmation
 from mtlsd.resource_server.tracing import Steps, shown
-from mtlsd.resource_server.values import TokenRules, VerifiedToken
+from mtlsd.resource_server.values import TokenRules, VerifiedToken, scope_names
 
 _STRINGS: Final = ("iss", "sub", "client_id", "jti")
 _SCOPE: Final = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*")  # RFC 6749 section 3.3
@@ -22,7 +22,7 @@ def check_claims(
     claims: Mapping[str, Any],
     certificate: bytes | None,
     rules: TokenRules,
-    scope: Iterable[str],
+    scope: str | Iterable[str],
     now: datetime,
     steps: Steps,
 ) -> VerifiedToken:
@@ -87,11 +87,11 @@ def _instant(claims: Mapping[str, Any], name: str, steps: Steps) -> datetime | N
         steps.failed(name, reasons.ACCESS_TOKEN_CLAIMS, "a NumericDate", claims[name])
 
 
-def _scope(claims: Mapping[str, Any], required: Iterable[str], steps: Steps) -> tuple[str, ...]:
+def _scope(claims: Mapping[str, Any], required: str | Iterable[str], steps: Steps) -> tuple[str, ...]:
     scope = claims.get("scope", "")
     if not isinstance(scope, str) or not (scope == "" or _SCOPE.fullmatch(scope)):
         steps.failed("scope", reasons.ACCESS_TOKEN_CLAIMS, "names with one space between them", scope)
-    granted, wanted = tuple(scope.split()), sorted(set(required))
+    granted, wanted = tuple(scope.split()), scope_names(required)
     if wanted:
         steps.check("scope", set(wanted) <= set(granted), reasons.ACCESS_TOKEN_SCOPE, wanted, granted)
     return granted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
@@ -14,9 +15,24 @@ from mtlsd.judge.values import Trace
 
 MOST_LEEWAY: Final = timedelta(minutes=5)
 
+_SCOPE_NAME: Final = re.compile(r"[!#-\[\]-~]+")
+
 
 def _one_or_more(audiences: str | Iterable[str]) -> frozenset[str]:
     return frozenset({audiences} if isinstance(audiences, str) else audiences)
+
+
+def scope_names(scope: str | Iterable[str]) -> tuple[str, ...]:
+    """The names in a scope (RFC 6749 section 3.3), sorted.
+
+    :param scope: names with spaces between them, or the names.
+    :raises ValueError: where one is no name.
+    """
+    names = tuple(sorted(set(scope.split() if isinstance(scope, str) else scope)))
+    for name in names:
+        if not _SCOPE_NAME.fullmatch(name):
+            raise ValueError(f"not a name of a scope: {name!r}")
+    return names
 
 
 @attrs.frozen

@@ -28,7 +28,7 @@ from mtlsd.jose.jwt import AT_JWT
 from mtlsd.jose.verification import VerificationKey, canonical_algorithm
 from mtlsd.resource_server.claims import check_claims, facts_of
 from mtlsd.resource_server.tracing import Steps
-from mtlsd.resource_server.values import RefusedToken, TokenRules, Verdict, VerifiedToken
+from mtlsd.resource_server.values import RefusedToken, TokenRules, Verdict, VerifiedToken, scope_names
 
 LONGEST_TOKEN: Final = 16_384
 
@@ -39,7 +39,7 @@ def verify_jwt(
     keys: Collection[VerificationKey],
     rules: TokenRules,
     now: datetime,
-    scope: Iterable[str] = (),
+    scope: str | Iterable[str] = (),
 ) -> Verdict:
     """Verify a JWT access token (RFC 9068 section 4, RFC 8725 section 3, RFC 8705 section 3)."""
     proven: Mapping[str, Any] = {}
@@ -60,7 +60,7 @@ def verify_introspected(
     certificate: bytes | None,
     rules: TokenRules,
     now: datetime,
-    scope: Iterable[str] = (),
+    scope: str | Iterable[str] = (),
 ) -> Verdict:
     """Verify what the issuer's introspection endpoint has answered (RFC 7662 section 2.2, R18).
 
@@ -90,13 +90,15 @@ def kid_of(token: str) -> str | None:
 
 
 def _verdict(
-    verify: Callable[[Steps], VerifiedToken], proven: Callable[[], Mapping[str, Any]], scope: Iterable[str]
+    verify: Callable[[Steps], VerifiedToken],
+    proven: Callable[[], Mapping[str, Any]],
+    scope: str | Iterable[str],
 ) -> Verdict:
     steps = Steps()
     try:
         return verify(steps)
     except Refusal as refusal:
-        required = tuple(sorted(set(scope))) if refusal.reason is reasons.ACCESS_TOKEN_SCOPE else ()
+        required = scope_names(scope) if refusal.reason is reasons.ACCESS_TOKEN_SCOPE else ()
         return RefusedToken(refusal, facts_of(proven()), required, steps.trace)
 
 
