@@ -104,7 +104,7 @@ def pems(text: bytes) -> tuple[bytes, ...]:
     :raises ValueError: where it is anything else.
     """
     pieces = text.split(_END[1:])
-    if pieces.pop():
+    if pieces.pop() or not pieces:
         raise ValueError("does not end with a line -----END CERTIFICATE-----")
     bounded(pieces[1:])
     return tuple(pem(piece + _END[1:]) for piece in pieces)
