@@ -160,10 +160,12 @@ class PassedOn:
 
     :ivar address: empty where the proxy speaks for itself, as to see whether we are up.
     :ivar client_certificate: None where the client came without.
+    :ivar withheld: whether the client came with one, and the proxy has kept it to itself.
     """
 
     address: str
     client_certificate: ForwardedCertificate | None
+    withheld: bool = False
 
 
 def header_below(transport: object) -> PassedOn | None:
@@ -179,8 +181,11 @@ def header_below(transport: object) -> PassedOn | None:
 
 
 def _passed_on(header: ProxyHeader) -> PassedOn:
-    certificate = None if header.ssl is None else header.ssl.client_certificate
-    return PassedOn("" if header.source is None else str(header.source.address), certificate)
+    address = "" if header.source is None else str(header.source.address)
+    if header.ssl is None:
+        return PassedOn(address, None)
+    certificate = header.ssl.client_certificate
+    return PassedOn(address, certificate, header.ssl.presented and certificate is None)
 
 
 def _address_of(header: ProxyHeader) -> IAddress | None:

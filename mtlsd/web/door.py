@@ -93,10 +93,11 @@ class ProxyDoor(Door):
 
     @_own.default
     def _own_fields(self) -> frozenset[bytes]:
-        if self.rules.format is None:
+        by = self.rules.format
+        if by is None:
             return frozenset()
         credentials = () if self.rules.credentials is None else (CREDENTIALS_FIELD,)
-        return frozenset((*self.rules.format.fields, self.rules.client_address, *credentials))
+        return frozenset((*by.fields, *by.beside, self.rules.client_address, *credentials))
 
     def render(self, request: IRequest) -> bytes | int:
         try:
@@ -141,6 +142,9 @@ class ProxyDoor(Door):
             header = header_below(_transport(request))
             if header is None:
                 raise Refusal(reasons.FORWARDED_PROXY, {"expected": "a header of the PROXY protocol"})
+            if header.withheld:
+                detail = "the client presented a certificate, and the proxy does not forward it"
+                raise Refusal(reasons.FORWARDED_MALFORMED, {"detail": detail})
             return ForwardedPeer(rules.listener, header.address, self._presented(header.client_certificate))
         certificate = self._certificate(rules.format, values)
         address = last_address(rules.client_address, values.get(rules.client_address, b""))
