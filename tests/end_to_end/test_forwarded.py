@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,8 +19,8 @@ from tests.end_to_end.proxying import (
     request,
 )
 from tests.end_to_end.setup import Setup
-from tests.end_to_end.test_grants import claims_of
 from tests.end_to_end.test_crossing import thumbprint
+from tests.end_to_end.test_grants import claims_of
 from tests.pki import Written
 
 FROM: Fields = [("X-Forwarded-For", ADDRESS)]
@@ -80,3 +80,109 @@ def test_token_is_bound_to_the_clients_certificate(setup: Setup, daemon: Daemon,
     assert claims_of(answer.token)["cnf"] == {"x5t#S256": thumbprint(presented(setup, "good"))}
     event = daemon.event("token.issued", mark, client_id="good")
     assert (event["listener"], event["address"]) == (listener, ADDRESS)
+
+
+@EVERYWHERE
+def test_another_certificate_is_another_clients(setup: Setup, daemon: Daemon, listener: str) -> None:
+    mark = daemon.mark()
+    assert ask(setup, listener, "good", "other").status == 401
+    assert daemon.event("token.refused", mark, client_id="other")["reason"] == "subject.mismatch"
+
+
+@EVERYWHERE
+def test_no_certificate(setup: Setup, daemon: Daemon, listener: str) -> None:
+    """The proxy's own is not taken in its place (P28)."""
+    mark = daemon.mark()
+    assert ask(setup, listener, None).status == 401
+    assert daemon.event("token.refused", mark, client_id="good")["reason"] == "certificate.absent"
+
+
+def test_many_clients_on_one_connection(setup: Setup) -> None:
+    """Each request is its own client's: nothing of the one before stays on the connection."""
+    with wire(setup, "pinned") as connection:
+        for client_id in ("good", "other", None, "other", "good"):
+            fields = [*FROM]
+            if client_id is not None:
+                fields += forwarded_by("nginx", presented(setup, client_id))
+            answer = connection.send(request(client_id or "good", fields))
+            if client_id is None:
+                assert answer.status == 401
+            else:
+                bound_to = claims_of(answer.token)["cnf"]["x5t#S256"]
+                assert bound_to == thumbprint(presented(setup, client_id))
+
+
+@pytest.mark.parametrize("certificate", ["good", "proxy", None])
+@pytest.mark.parametrize("listener", ["pinned", "all"])
+def test_who_is_not_the_proxy_does_not_get_through_the_handshake(
+    setup: Setup, daemon: Daemon, listener: str, certificate: str | None
+) -> None:
+    mark = daemon.mark()
+    written = None if certificate is None else presented(setup, certificate)
+    fields = [*FROM, *forwarded_by(FORMATS[listener], presented(setup, "good"))]
+    with pytest.raises((ssl.SSLError, ConnectionError)), Wire(setup, listener, written) as connection:
+        connection.send(request("good", fields))
+    daemon.event("handshake.refused", mark, listener=listener)
+    assert not daemon.events("token.issued", mark)
+
+
+@pytest.mark.parametrize("given", [None, "Basic x", AUTHORIZATION + "x", "Bearer " + AUTHORIZATION[6:]])
+@pytest.mark.parametrize("listener", BY_CREDENTIALS[:2])
+def test_who_does_not_have_the_credentials(
+    setup: Setup, daemon: Daemon, listener: str, given: str | None
+) -> None:
+    mark = daemon.mark()
+    fields = [*FROM, *([] if given is None else [("X-Proxy-Authorization", given)])]
+    fields += forwarded_by(FORMATS[listener], presented(setup, "good"))
+    with wire(setup, listener) as connection:
+        answer = connection.send(request("good", fields))
+    assert (answer.status, answer.json["error"]) == (400, "invalid_request")
+    event = daemon.event("forwarding.refused", mark, reason="forwarded.proxy")
+    assert AUTHORIZATION[6:] not in str(event)
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ([("X-Forwarded-For", "198.51.100.8")], "forwarded.repeated"),
+        ([("x-ssl-client-cert", "")], "forwarded.repeated"),
+        ([("X_SSL_Client_Cert", "x")], "forwarded.spelling"),
+        ([("X-Forwarded_For", "198.51.100.8")], "forwarded.spelling"),
+        ([("X-Proxy-Authorization", AUTHORIZATION)], "forwarded.unexpected"),
+        ([("Client-Cert", ":AAAA:")], "forwarded.unexpected"),
+    ],
+)
+def test_what_slips_past_a_proxy(setup: Setup, daemon: Daemon, more: Fields, reason: str) -> None:
+    mark = daemon.mark()
+    fields = [*FROM, *forwarded_by("nginx", presented(setup, "good")), *more]
+    with wire(setup, "pinned") as connection:
+        answer = connection.send(request("good", fields))
+        assert (answer.status, answer.json["error"]) == (400, "invalid_request")
+        event = daemon.event("forwarding.refused", mark)
+        assert (event["reason"], event["listener"]) == (reason, "pinned")
+        assert event["correlation_id"] == answer.json["correlation_id"]
+        assert connection.send(request("good", fields[:2])).status == 200
+
+
+@pytest.mark.parametrize(
+    "address", [None, "", "unknown", "198.51.100.7:443", "fe80::1%eth0", "198.51.100.7,"]
+)
+def test_an_address_is_needed(setup: Setup, daemon: Daemon, address: str | None) -> None:
+    """Or guesses and requests could not be counted by anybody."""
+    mark = daemon.mark()
+    fields = [*forwarded_by("nginx", presented(setup, "good"))]
+    fields += [] if address is None else [("X-Forwarded-For", address)]
+    with wire(setup, "pinned") as connection:
+        assert connection.send(request("good", fields)).status == 400
+    daemon.event("forwarding.refused", mark, reason="forwarded.malformed", field="x-forwarded-for")
+
+
+def test_the_last_address_is_the_one_that_the_proxy_saw(setup: Setup, daemon: Daemon) -> None:
+    mark = daemon.mark()
+    fields = [
+        ("X-Forwarded-For", f"203.0.113.66, {ADDRESS}"),
+        *forwarded_by("nginx", presented(setup, "good")),
+    ]
+    with wire(setup, "pinned") as connection:
+        assert connection.send(request("good", fields)).status == 200
+    assert daemon.event("token.issued", mark)["address"] == ADDRESS
