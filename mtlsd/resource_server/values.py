@@ -50,7 +50,7 @@ class TokenRules:
 
     issuer: str
     audiences: frozenset[str] = attrs.field(converter=_one_or_more)
-    algorithms: tuple[str, ...] = attrs.field(default=VERIFICATION_ALGORITHMS, converter=tuple)
+    algorithms: tuple[str, ...] = VERIFICATION_ALGORITHMS
     leeway: timedelta = timedelta(seconds=10)
     accept_unbound: bool = False
 
