@@ -30,7 +30,7 @@ def register(verbs: Any) -> None:
     listing.set_defaults(do=_list)
     for name, do, text, description in (
         ("add", _add, "add a user", _ASKING),
-        ("passwd", _passwd, "give a user another password; the user's sessions end", _ASKING),
+        ("passwd", _passwd, "give a user another password; sessions and refresh tokens end", _ASKING),
         ("remove", _remove, "remove a user; the user's sessions end", None),
     ):
         action = actions.add_parser(name, help=text, description=description)
@@ -66,7 +66,8 @@ def _passwd(arguments: argparse.Namespace) -> int:
     path = _file(arguments)
     _check_is_there(path, arguments.name)
     _put(path, arguments.name)
-    print(f"changed the password of {arguments.name}; every session of {arguments.name} ends")
+    name = arguments.name
+    print(f"changed the password of {name}; every session and refresh token of {name} ends")
     return OK
 
 

@@ -49,10 +49,12 @@ class UserAuthenticated:
     """A user who has logged in: having this value is the proof.
 
     :ivar sub: the user's identifier, never given to another user, and never the client_id of a client.
+    :ivar standing: what the user stood on at the login; when it is another, all of it has ended.
     """
 
     sub: str
     auth_time: datetime
+    standing: str = ""
 
 
 @attrs.frozen
@@ -117,6 +119,7 @@ class AuthorizationEndpoint:
             "resources": request.resources,
             "sub": user.sub,
             "auth_time": int(user.auth_time.timestamp()),
+            "standing": user.standing,
         }
         until = now + self.policy.code_lifetime
         key, grant_id = Artifact.key_of(code), self.random_secret()

@@ -50,9 +50,9 @@ class CodeGrant:
         await self._check_unused(found, now)
         _check_request(found.artifact, form)
         granted = Granted.from_artifact(found.artifact)
-        if self.standing_of(granted.sub) is None:
+        if not granted.stands(self.standing_of):
             await self.artifacts.remove_grant(granted.grant_id, now)
-            raise Refusal(reasons.CODE_UNKNOWN, {"seen": "the user is gone"})
+            raise Refusal(reasons.CODE_UNKNOWN, {"seen": "the user is gone, or has another password"})
         grant = granted.narrowed(client, form.all("resource"))
         token = self.access_tokens.issue(authenticated, grant, now, granted.claims())
         refresh = None

@@ -15,7 +15,7 @@ from mtlsd.oauth.grants import Grant
 from mtlsd.oauth.tokens import GRANT_ID
 
 StandingOf = Callable[[str], str | None]
-"""What a user stands on at this moment; None for who is no user any more."""
+"""What a user stands on at this moment; "" where nobody can tell, None for who is no user any more."""
 
 
 def everybody(sub: str) -> str | None:
@@ -30,6 +30,7 @@ class Granted:
     :ivar grant_id: names the authorization; what comes of it goes with it.
     :ivar auth_time: when the user logged in, in seconds since 1970.
     :ivar resources: the resource indicators (RFC 8707); empty for the server's default audience alone.
+    :ivar standing: what the user stood on at the login, a password say; "" where nobody could tell.
     """
 
     grant_id: str
@@ -37,6 +38,7 @@ class Granted:
     auth_time: int
     scope: tuple[str, ...]
     resources: tuple[str, ...]
+    standing: str = ""
 
     @classmethod
     def from_artifact(cls, artifact: Artifact) -> Self:
@@ -48,7 +50,15 @@ class Granted:
             auth_time=content["auth_time"],
             scope=tuple(content["scope"]),
             resources=tuple(content["resources"]),
+            standing=content.get("standing", ""),
         )
+
+    def stands(self, standing_of: StandingOf) -> bool:
+        """Whether the user is still the one who has granted it: there, and with the same password. A checker
+        that cannot tell ends nothing.
+        """
+        now = standing_of(self.sub)
+        return now is not None and (not now or not self.standing or now == self.standing)
 
     def to_content(self) -> dict[str, Any]:
         """As :meth:`from_artifact` reads it; the artifact itself has the grant_id."""

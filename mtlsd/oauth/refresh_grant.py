@@ -45,7 +45,7 @@ class RefreshGrant:
             raise Refusal(reasons.REFRESH_TOKEN_UNKNOWN)
         await self._check_unused(found, now)
         granted = Granted.from_artifact(found.artifact)
-        if self.standing_of(granted.sub) is None:
+        if not granted.stands(self.standing_of):
             await self.artifacts.remove_grant(granted.grant_id, now)
             raise Refusal(reasons.REFRESH_TOKEN_USER)
         grant = granted.narrowed(client, form.all("resource"), form.get("scope"))

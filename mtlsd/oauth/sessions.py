@@ -22,22 +22,19 @@ _TOUCHED_PER_IDLE: Final = 10
 class Session:
     """A user who has logged in, in one browser.
 
-    :ivar user: who, and since when.
-    :ivar standing: what the session stands on; when it is another, the session has ended.
+    :ivar user: who, since when, and what the session stands on.
     :ivar login_for: the digest of the request that the user has logged in for.
     :ivar ends_at: however much the session is used.
     """
 
     user: UserAuthenticated
-    standing: str
     login_for: str
     ends_at: datetime
 
     @classmethod
     def from_content(cls, content: Any) -> Self:
         return cls(
-            UserAuthenticated(content["sub"], _instant(content["auth_time"])),
-            content["standing"],
+            UserAuthenticated(content["sub"], _instant(content["auth_time"]), content["standing"]),
             content["login_for"],
             _instant(content["ends_at"]),
         )
@@ -46,7 +43,7 @@ class Session:
         return {
             "sub": self.user.sub,
             "auth_time": self.user.auth_time.timestamp(),
-            "standing": self.standing,
+            "standing": self.user.standing,
             "login_for": self.login_for,
             "ends_at": self.ends_at.timestamp(),
         }
@@ -77,7 +74,7 @@ class Sessions:
         if standing is None:
             return None
         secret = self.random_secret()
-        session = Session(UserAuthenticated(sub, now), standing, login_for, now + self.absolute)
+        session = Session(UserAuthenticated(sub, now, standing), login_for, now + self.absolute)
         await self._save(secret, session, now)
         return secret
 
@@ -89,7 +86,7 @@ class Sessions:
         if found is None or found.consumed_at is not None:
             return None
         session = Session.from_content(found.artifact.content)
-        if self.standing_of(session.user.sub) != session.standing:
+        if self.standing_of(session.user.sub) != session.user.standing:
             await self.end(secret, now)
             return None
         if self._until(session, now) - found.artifact.expires_at > self.idle / _TOUCHED_PER_IDLE:

@@ -199,8 +199,8 @@ REFRESH_TOKEN_USED = grant(
 )
 REFRESH_TOKEN_USER = grant(
     "refresh_token.user",
-    "The user who granted it is no user any more, so everything of the grant is removed.",
-    "None, if that was meant: see mtlsd user list.",
+    "The user who granted it is gone or has another password, so everything of the grant is removed.",
+    "None, if that was meant: ask the user again. See mtlsd user list.",
 )
 REFRESH_TOKEN_CERTIFICATE = grant(
     "refresh_token.certificate",

@@ -51,8 +51,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     named = {"tls_client_auth_san_dns": "one.example", "redirect_uris": [CALLBACK]}
     setup.add_client("one", **named, grant_types=["authorization_code", "refresh_token"])
     setup.write()
-    command = [MTLSD, "user", "add", "-c", str(setup.config), "alice"]
-    subprocess.run(command, input=PASSWORD + "\n", text=True, check=True, capture_output=True, timeout=20)
+    for user in ("alice", "bob"):
+        command = [MTLSD, "user", "add", "-c", str(setup.config), user]
+        subprocess.run(command, input=PASSWORD + "\n", text=True, check=True, capture_output=True, timeout=20)
     certificate = setup.leaf("one", x509.DNSName("one.example"))
     with running(setup) as daemon:
         yield World(setup, daemon, certificate)
@@ -69,6 +70,20 @@ def _open(work: Work) -> Session:
 def _answer(session: Session, work: Work) -> Answer:
     (browser, (_, page)), said, _ = work
     return browser.send(session, page, answer=said)
+
+
+def code_form(code: str) -> dict[str, str]:
+    form = {"grant_type": "authorization_code", "client_id": "one", "redirect_uri": CALLBACK}
+    return {**form, "code": code, "code_verifier": VERIFIER}
+
+
+def refresh_form(world: World, user: str) -> dict[str, str]:
+    """With the refresh token that the client gets when the user has logged in and consented."""
+    browser = Surfer(world.setup)
+    target, page = browser.log_in(world.push(), user, PASSWORD)
+    location = browser.post(target, page, answer="grant").headers["location"]
+    tokens = world.post(code_form(parse_qs(urlsplit(location).query)["code"][0])).json
+    return {"grant_type": "refresh_token", "client_id": "one", "refresh_token": tokens["refresh_token"]}
 
 
 def answers_at_once(world: World, target: str, *answers: str) -> list[Answer]:
@@ -105,14 +120,7 @@ def test_a_request_uri_and_its_code(world: World) -> None:
     mark = world.daemon.mark()
     told = winner_of(answers_at_once(world, world.push(), "grant"))
     assert len(world.daemon.events("authorization.granted", mark)) == 1
-    form = {
-        "grant_type": "authorization_code",
-        "client_id": "one",
-        "redirect_uri": CALLBACK,
-        "code": told["code"],
-        "code_verifier": VERIFIER,
-    }
-    answers = at_once(world.setup, world.certificate, form)
+    answers = at_once(world.setup, world.certificate, code_form(told["code"]))
     assert sorted(answer.status for answer in answers) == [200] + [400] * (AT_ONCE - 1)
     (won,) = (answer.json for answer in answers if answer.status == 200)
     refresh = {"grant_type": "refresh_token", "client_id": "one", "refresh_token": won["refresh_token"]}
@@ -123,3 +131,18 @@ def test_yes_and_no(world: World) -> None:
     """The user says both at once: the client hears one of them."""
     told = winner_of(answers_at_once(world, world.push(), "grant", "deny"))
     assert ("code" in told) != ("error" in told)
+
+
+def test_a_changed_password_ends_refresh_tokens(world: World) -> None:
+    """Of the user who has another one, with the daemon running."""
+    refresh = {name: refresh_form(world, name) for name in ("alice", "bob")}
+    assert [world.post(form).status for form in refresh.values()] == [200, 200]
+    command = [MTLSD, "user", "passwd", "-c", str(world.setup.config), "alice"]
+    subprocess.run(command, input="another one\n", text=True, check=True, capture_output=True, timeout=20)
+    mark = world.daemon.mark()
+    for _ in range(2):
+        refused = world.post(refresh["alice"])
+        assert (refused.status, refused.json["error"]) == (400, "invalid_grant")
+    said = [event["reason"] for event in world.daemon.events("token.refused", mark)]
+    assert said == ["refresh_token.user", "refresh_token.unknown"]
+    assert world.post(refresh["bob"]).status == 200

@@ -140,11 +140,16 @@ class AuthorizationWorld:
         assert isinstance(request, AuthorizationRequest), request
         return request
 
-    def code(self, scope: tuple[str, ...] | None = None, **changes: str | tuple[str, ...] | None) -> str:
+    def code(
+        self,
+        scope: tuple[str, ...] | None = None,
+        user: UserAuthenticated = ALICE,
+        **changes: str | tuple[str, ...] | None,
+    ) -> str:
         """A code for what was asked for, or for the scope that the user grants of it."""
         request = self.read(**changes)
         granted = request.scope if scope is None else scope
-        location = now_of(self.endpoint.issue_code(request, ALICE, granted, NOW))
+        location = now_of(self.endpoint.issue_code(request, user, granted, NOW))
         return parse_qs(urlsplit(location).query)["code"][0]
 
 

@@ -188,11 +188,12 @@ def test_opaque_tokens_are_kept_with_the_rest(world: GrantWorld) -> None:
     assert found.artifact.grant_id
 
 
-def test_a_user_who_is_none_any_more(world: GrantWorld) -> None:
-    """Removed between the consent and the exchange: the code is worth nothing, then or later."""
-    code = world.code()
+@pytest.mark.parametrize("standing", [None, "second"])
+def test_a_user_who_is_none_any_more(world: GrantWorld, standing: str | None) -> None:
+    """Removed between the consent and the exchange, or with another password: the code is worth nothing."""
+    code = world.code(user=attrs.evolve(ALICE, standing="first"))
     kept = world.codes
-    world.codes = attrs.evolve(kept, standing_of=lambda sub: None if sub == ALICE.sub else "")
+    world.codes = attrs.evolve(kept, standing_of=lambda sub: standing if sub == ALICE.sub else "")
     assert reason_of(world.exchange(code)) is reasons.CODE_UNKNOWN
     world.codes = kept
     assert reason_of(world.exchange(code)) is reasons.CODE_UNKNOWN

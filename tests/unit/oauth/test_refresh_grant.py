@@ -151,6 +151,35 @@ def test_a_user_who_is_none_any_more(world: GrantWorld) -> None:
     assert reason_of(world.refresh(token)) is reasons.REFRESH_TOKEN_UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "stands"),
+    [
+        ("first", "first", True),
+        ("first", "second", False),
+        ("first", None, False),
+        ("first", "", True),
+        ("", "first", True),
+        ("", "", True),
+    ],
+)
+@pytest.mark.parametrize("client_id", ["web", "public"])
+def test_a_user_with_another_password(
+    world: GrantWorld, client_id: str, then: str, now: str | None, stands: bool
+) -> None:
+    """What is granted stands on what the login stood on, where somebody can tell."""
+    code = world.code(client_id=client_id, user=attrs.evolve(ALICE, standing=then))
+    token = now_of(world.exchange(code, client_id)).refresh_token or ""
+    if client_id == "public":  # what replaces it stands on the same
+        token = now_of(world.refresh(token, client_id)).refresh_token or ""
+    later = attrs.evolve(world.refreshing, standing_of=lambda sub: now)
+    work = later(came(world.by_id(client_id)), form(refresh_token=token), NOW)
+    if stands:
+        assert "standing" not in claims(now_of(work))
+    else:
+        assert reason_of(work) is reasons.REFRESH_TOKEN_USER
+        assert reason_of(world.refresh(token, client_id)) is reasons.REFRESH_TOKEN_UNKNOWN
+
+
 class TestPublic:
     """R20, R74: bound to the certificate, and replaced at each use."""
 

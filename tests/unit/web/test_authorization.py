@@ -223,6 +223,16 @@ def test_sessions_end_with_what_they_stand_on(world: World) -> None:
     assert codes(world) == 0
 
 
+def test_a_code_stands_on_the_password(world: World) -> None:
+    """And so does what the client gets for it."""
+    browser = Browser(world)
+    world.users.standing_of = lambda user: "first"
+    told = answer_of(browser.answer(browser.log_in(asking()), "grant"))
+    found = now_of(world.artifacts.find("code", Artifact.key_of(told["code"]), world.now))
+    assert found is not None
+    assert found.artifact.content["standing"] == "first"
+
+
 def test_logging_out(world: World) -> None:
     """Of a session, by its own page; another site cannot do it."""
     browser = Browser(world)
