@@ -79,6 +79,11 @@ def plain(listener: dict[str, object]) -> dict[str, object]:
     return listener
 
 
+def presented(setup: Setup, name: str) -> Written:
+    directory = setup.directory / "presented" / name
+    return Written(directory / "client.pem", directory / "client.key")
+
+
 # -- what proxies send ---------------------------------------------------------------------------------------
 
 
@@ -105,7 +110,11 @@ def forwarded_by(form: str, written: Written) -> Fields:
 def request(client_id: str, fields: Fields = (), path: str = "/token") -> bytes:
     """A token request as a proxy sends it, with these fields as they are."""
     body = urlencode(request_token(client_id)).encode()
-    lines = [f"POST {path} HTTP/1.1", "Host: as.example.com", "Content-Type: application/x-www-form-urlencoded"]
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: as.example.com",
+        "Content-Type: application/x-www-form-urlencoded",
+    ]
     lines += [f"Content-Length: {len(body)}", *(f"{name}: {value}" for name, value in fields)]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
@@ -113,7 +122,9 @@ def request(client_id: str, fields: Fields = (), path: str = "/token") -> bytes:
 class Wire:
     """A connection to a listener, over TLS or not."""
 
-    def __init__(self, setup: Setup, listener: str, written: Written | None = None, first: bytes = b"") -> None:
+    def __init__(
+        self, setup: Setup, listener: str, written: Written | None = None, first: bytes = b""
+    ) -> None:
         table = setup.listener(listener)
         endpoint = str(table["endpoint"])
         if endpoint.startswith("unix:"):

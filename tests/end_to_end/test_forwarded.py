@@ -15,13 +15,13 @@ from tests.end_to_end.proxying import (
     Fields,
     Wire,
     forwarded_by,
+    presented,
     proxied_setup,
     request,
 )
 from tests.end_to_end.setup import Setup
 from tests.end_to_end.test_crossing import thumbprint
 from tests.end_to_end.test_grants import claims_of
-from tests.pki import Written
 
 FROM: Fields = [("X-Forwarded-For", ADDRESS)]
 FORMATS = {
@@ -48,11 +48,6 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
 def daemon(setup: Setup) -> Iterator[Daemon]:
     with running(setup) as running_daemon:
         yield running_daemon
-
-
-def presented(setup: Setup, name: str) -> Written:
-    directory = setup.directory / "presented" / name
-    return Written(directory / "client.pem", directory / "client.key")
 
 
 def wire(setup: Setup, listener: str) -> Wire:
