@@ -92,6 +92,9 @@ def _check_contradictions(table: ListenerTable, notes: Notes) -> None:
     if table.x509_strict is False:
         remedy = "Set it to true again when the old PKI is gone."
         notes.warn("x509_strict", "is false: certificates that break rules of RFC 5280 are accepted", remedy)
+    if "forward-auth" in table.serves and table.client_certificate != "forwarded":
+        remedy = 'Serve it on a listener with client_certificate = "forwarded".'
+        notes.add("serves", '"forward-auth" is for proxies, and takes what they forward', remedy)
     if table.client_certificate != "none":
         if "authorization" in table.serves and table.client_certificate != "forwarded":
             remedy = 'Serve it on a listener with client_certificate = "none".'

@@ -47,6 +47,7 @@ Served = Literal[
     "metadata",
     "jwks",
     "metrics",
+    "forward-auth",
 ]
 SigningAlgorithm = Literal["ES256", "RS256", "PS256", "EdDSA"]
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey

@@ -58,6 +58,8 @@ from mtlsd.verdicts import Judge
 from mtlsd.web.authorization import Authorization
 from mtlsd.web.door import Door, ProxyDoor, ProxyRules
 from mtlsd.web.endpoint import Endpoint
+from mtlsd.web.forward_auth import PATH as FORWARD_AUTH
+from mtlsd.web.forward_auth import ForwardAuth, ForwardAuthBelow
 from mtlsd.web.logout import LogOut
 from mtlsd.web.metrics import MetricsPage
 from mtlsd.web.pushed import PushedAuthorization
@@ -345,7 +347,12 @@ def routes(config: Config, listener: Listener, current: Current) -> Routes:
     if "metrics" in listener.serves:
         everybody = not listener.asks_for_certificate
         made[base + "/metrics"] = MetricsPage(current, content_type=CONTENT_TYPE, for_everybody=everybody)
-    return Routes(_encoded(made), Nothing(current), _encoded(below))
+    under: dict[str, Endpoint] = {}
+    if "forward-auth" in listener.serves:
+        path = base + FORWARD_AUTH
+        made[path] = ForwardAuth(current)
+        under[path + "/"] = ForwardAuthBelow(current, path=path.encode("ascii"))
+    return Routes(_encoded(made), Nothing(current), _encoded(below), _encoded(under))
 
 
 def _encoded(endpoints: Mapping[str, Endpoint]) -> dict[bytes, Endpoint]:

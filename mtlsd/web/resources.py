@@ -91,6 +91,7 @@ class Routes(Resource):
     """Finds the resource by its whole path, and says so where there is none.
 
     :ivar below: what is served at every path that has one segment more than the one here.
+    :ivar under: what is served at every path that begins so.
     """
 
     isLeaf = True
@@ -98,11 +99,15 @@ class Routes(Resource):
     by_path: Mapping[bytes, Endpoint]
     nothing: Endpoint
     below: Mapping[bytes, Endpoint] = attrs.field(factory=dict)
+    under: Mapping[bytes, Endpoint] = attrs.field(factory=dict)
     children: dict[bytes, IResource] = attrs.field(factory=dict, init=False)
 
     def render(self, request: IRequest) -> bytes | int:
         found = self.by_path.get(request.path) or self.below.get(request.path.rpartition(b"/")[0])
-        return (found or self.nothing).render(request)
+        return (found or self._under(request.path) or self.nothing).render(request)
+
+    def _under(self, path: bytes) -> Endpoint | None:
+        return next((own for prefix, own in self.under.items() if path.startswith(prefix)), None)
 
 
 class Nothing(Endpoint):
