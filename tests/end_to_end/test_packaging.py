@@ -53,8 +53,10 @@ def test_the_sdist_and_the_wheel_hold_what_is_needed(built: Built) -> None:
         in_wheel = set(wheel.namelist())
     modules = {str(path.relative_to(built.tree)) for path in (built.tree / "mtlsd").rglob("*.py")}
     schema = {str(path.relative_to(built.tree)) for path in (built.tree / "mtlsd").rglob("*.sql")}
-    needed = {PLUGIN, "mtlsd/py.typed", *modules, *schema}
+    templates = {str(path.relative_to(built.tree)) for path in (built.tree / "mtlsd").rglob("templates/*")}
+    needed = {PLUGIN, "mtlsd/py.typed", *modules, *schema, *templates}
     assert schema
+    assert templates
     assert needed - in_sdist == set()
     assert needed - in_wheel == set()
     assert {"etc/systemd/mtlsd.service", "etc/systemd/mtlsd.socket"} - in_sdist == set()
