@@ -1,8 +1,9 @@
 """The issuer's keys, kept for every request and fetched again when it is time.
 
-While they are fetched those known serve on; a server that is down ends nothing before `keep` has passed. A
-token with an unknown `kid` has them fetched at once, since the issuer may have a new key, but after a few
-times not more often than every `early_seconds`: anybody can write a `kid`.
+While they are fetched those known serve on, unless they are older than `ceiling`; and a server that is down
+ends nothing before `keep` has passed. A token with an unknown `kid` has them fetched at once, since the
+issuer may have a new key, but after a few times not more often than every `early_seconds`: anybody can write a
+`kid`.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class _Fetched:
 class _Flight:
     """A fetch that is under way, in this process."""
 
-    pid: int = attrs.field(factory=os.getpid)
+    pid: int = attrs.field(factory=lambda: os.getpid())
     landed: threading.Event = attrs.field(factory=threading.Event)
 
 
@@ -98,15 +99,14 @@ class IssuerKeys:
         """
         now, flight = self.monotonic(), None
         with self._lock:
-            keys = self._usable(now)
-            stale = self._fetched is None or now >= self._fetched.fresh_until
-            if (stale or not _has(keys, kid)) and self._may_try(now):
+            keys, has = self._usable(now), _has(self._usable(now), kid)
+            if (self._is_stale(now) or not has) and self._may_try(now):
                 self._flight = flight = _Flight()
                 self._next_try = max(self._next_try or now, now) + self.timing.early_seconds
         if flight is not None:
             self._take_off(flight)
-        if _has(keys, kid):
-            return keys
+        if has and not self._is_too_old(now):
+            return keys if flight is None else self._settled(kid)
         return None if self._is_flying() else self._settled(kid)
 
     def awaited(self, kid: str | None) -> Keys:
@@ -141,6 +141,14 @@ class IssuerKeys:
         fetched = self._fetched
         fits = fetched is not None and now < fetched.at + self.timing.keep.total_seconds()
         return fetched.keys if fetched is not None and fits else None
+
+    def _is_stale(self, now: float) -> bool:
+        return self._fetched is None or now >= self._fetched.fresh_until
+
+    def _is_too_old(self, now: float) -> bool:
+        """Whether newer ones are worth waiting for: after a quiet night, but not where none can be had."""
+        ends = 0.0 if self._fetched is None else self._fetched.at + self.timing.ceiling.total_seconds()
+        return now >= ends and self._failed is None
 
     def _may_try(self, now: float) -> bool:
         ahead = self.timing.early_seconds * (self.timing.early_burst - 1)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
+
+import attrs
 
 from mtlsd.errors import Reason
 from mtlsd.jose import b64
@@ -12,6 +15,10 @@ from mtlsd.jose.jwk import public_jwk
 from mtlsd.jose.jwt import AT_JWT
 from mtlsd.jose.signer import Signer
 from mtlsd.jose.verification import VerificationKey
+from mtlsd.resource_server.guard import ResourceServer
+from mtlsd.resource_server.https import Document
+from mtlsd.resource_server.issuer_keys import IssuerKeys, KeyTiming
+from mtlsd.resource_server.sources import ByKeys
 from mtlsd.resource_server.values import RefusedToken, TokenRules, Verdict, VerifiedToken
 from mtlsd.resource_server.verifier import verify_jwt
 from tests.unit.jose.keys import KIND_OF, NOW, private_key
@@ -83,3 +90,31 @@ def refused(found: Verdict, reason: Reason) -> RefusedToken:
     assert isinstance(found, RefusedToken), found
     assert found.refusal.reason is reason, found.refusal
     return found
+
+
+JWKS = {"keys": [key.to_jwk() for key in KEYS]}
+
+
+@attrs.define
+class Later:
+    """Work that is not started before the test says so."""
+
+    waiting: list[Callable[[], None]] = attrs.field(factory=list)
+
+    def __call__(self, work: Callable[[], None]) -> None:
+        self.waiting.append(work)
+
+    def run(self) -> None:
+        work, self.waiting = self.waiting, []
+        for own in work:
+            own()
+
+
+def at_once(work: Callable[[], None]) -> None:
+    work()
+
+
+def guarding(start: Callable[[Callable[[], None]], None] = at_once, **more: Any) -> ResourceServer:
+    """A resource server whose issuer publishes :data:`KEYS`."""
+    keys = IssuerKeys(lambda: Document(JWKS), KeyTiming(wait_seconds=0), start=start)
+    return ResourceServer(RULES, ByKeys(keys), now=lambda: NOW, **more)
