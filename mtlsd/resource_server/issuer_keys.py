@@ -2,8 +2,8 @@
 
 While they are fetched those known serve on, unless they are older than `ceiling`; and a server that is down
 ends nothing before `keep` has passed. A token with an unknown `kid` has them fetched at once, since the
-issuer may have a new key, but after a few times not more often than every `early_seconds`: anybody can write a
-`kid`.
+issuer may have a new key, but after a few times not more often than every `early_seconds`: anybody can write
+a `kid`.
 """
 
 from __future__ import annotations

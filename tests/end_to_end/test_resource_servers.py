@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import attrs
 import pytest
@@ -28,7 +30,8 @@ from tests.end_to_end.daemon import DEADLINE, Daemon, eventually, mtlsd, running
 from tests.end_to_end.setup import HOST, Setup, free_port
 from tests.end_to_end.test_introspection import certificate, issued, post, presented, thumbprint
 
-EXAMPLES = Path(__file__).parents[2] / "docs/examples"
+PAGE = Path(__file__).parents[2] / "docs/resource-servers.md"
+EXAMPLES = PAGE.parent / "examples"
 BIN = Path(sys.executable).parent
 RESOURCE = "https://invoices.example"
 WSGI = ("gunicorn", "--certfile", "CERT", "--keyfile", "KEY", "--ca-certs", "CA", "--cert-reqs", "1")
@@ -39,6 +42,10 @@ COMMANDS = {
     "klein": ("python", "resource_klein.py", "PORT", "CERT", "KEY", "CA"),
     "flask": (*WSGI, "--bind", f"{HOST}:PORT", "--worker-class", "gthread", "resource_flask:app"),
     "starlette": (*UVICORN, "--host", HOST, "--port", "PORT", "resource_starlette:app"),
+}
+ALONE = {  # what the other examples do; the tests that all have in common are not for them
+    "bare": ("python", "resource_bare.py", "PORT", "CERT", "KEY", "CA"),
+    "proxied": (*WSGI, "--bind", f"{HOST}:PORT", "resource_behind_nginx:app"),
 }
 MODES = ("keys", "introspection")
 SERVERS = [(kind, mode) for kind in COMMANDS for mode in MODES]
@@ -77,13 +84,14 @@ def serving(setup: Setup, kind: str, mode: str) -> Iterator[ResourceServer]:
     server = ResourceServer(setup, free_port(), setup.directory / f"{kind}-{mode}.log")
     files = {"CERT": "server.pem", "KEY": "server.key", "CA": "partners.pem"}
     told = {name: str(setup.directory / file) for name, file in files.items()} | {"PORT": str(server.port)}
-    command = [told.get(word, word.replace("PORT", str(server.port))) for word in COMMANDS[kind]]
+    command = [told.get(word, word.replace("PORT", str(server.port))) for word in {**COMMANDS, **ALONE}[kind]]
     environ = {
         **os.environ,
         "PYTHONUNBUFFERED": "1",
         "ISSUER": setup.issuer,
         "ISSUER_CA": str(setup.ca_file),
         "AUDIENCE": RESOURCE,
+        "PROXY_CERTIFICATE": str(presented(setup, "proxy").certificate),
     }
     if mode == "introspection":
         own = presented(setup, "api")
@@ -104,6 +112,25 @@ def serving(setup: Setup, kind: str, mode: str) -> Iterator[ResourceServer]:
     assert "Traceback" not in server.log.read_text(), server.log.read_text()
 
 
+def shown_commands() -> list[str]:
+    """The commands of the page."""
+    shown = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return [" ".join(command.replace("\\\n", " ").split()) for command in shown]
+
+
+@pytest.mark.parametrize(("kind", "program"), [("flask", "gunicorn"), ("starlette", "uvicorn")])
+def test_the_commands_are_those_of_the_page(kind: str, program: str) -> None:
+    files = {"CERT": "server.pem", "KEY": "server.key", "CA": "client-ca.pem"}
+    more = {"--bind", "--worker-class", "--host", "--port"}  # where this machine has a free port
+    words = list(COMMANDS[kind])
+    kept = [
+        files.get(word, word) for before, word in zip(["", *words], words, strict=False)
+        if not {before, word} & more
+    ]  # fmt: skip
+    assert " ".join(kept) in shown_commands()
+    assert kept[0] == program
+
+
 @attrs.frozen
 class World:
     setup: Setup
@@ -116,7 +143,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     setup = Setup(tmp_path_factory.mktemp("resources") / "daemon")
     setup.listener("mtls")["serves"] = ["token", "introspection", "revocation"]
     resources = [RESOURCE, "https://other.example"]
-    for name in ("alice", "bob", "brief", "api"):
+    for name in ("alice", "bob", "api", "proxy"):
         setup.leaf(name, x509.DNSName(f"{name}.example"), issuer=setup.pki.root)
     for name in ("alice", "bob"):
         setup.add_client(name, tls_client_auth_san_dns=f"{name}.example", resources=resources)
@@ -323,6 +350,37 @@ def test_keys_are_rotated(world: World, kind: str) -> None:
         assert server.get(token, "alice").status == 200
     assert len(set(kids)) == 3
     assert server.get(first, "alice").status == 200
+
+
+def test_without_a_wrapper(world: World) -> None:
+    token = token_of(world)
+    with serving(world.setup, "bare", "keys") as server:
+        assert server.get(token, "alice").status == 200
+        for own in ("bob", None):
+            refused(server.get(token, own))
+
+
+def forwarded(setup: Setup, name: str) -> str:
+    """As nginx does it."""
+    return quote(presented(setup, name).certificate.read_text(), safe="")
+
+
+def test_behind_a_proxy(world: World) -> None:
+    """R23, P26, P28: the proxy speaks for its clients, and nobody else does, nor has it a token itself."""
+    token = token_of(world)
+    mine, others = (forwarded(world.setup, name) for name in ("alice", "bob"))
+    with serving(world.setup, "proxied", "keys") as server:
+        assert server.get(token, "proxy", X_SSL_Client_Cert=mine).status == 200
+        refused(server.get(token, "proxy", X_SSL_Client_Cert=others))
+        refused(server.get(token, "proxy", X_SSL_Client_Cert=""))
+        refused(server.get(token, "proxy"))
+        for bad in (f"{mine},{mine}", mine[:-40], "x"):
+            refused(server.get(token, "proxy", X_SSL_Client_Cert=bad), 400, "invalid_request")
+        for own in ("bob", "alice", None):
+            for headers in ({"X_SSL_Client_Cert": mine}, {}):
+                refused(server.get(token, own, **headers), 400, "invalid_request")
+        assert server.has_logged("forwarded.proxy")
+        assert server.has_logged("forwarded.malformed")
 
 
 def _decoded(part: str) -> bytes:
