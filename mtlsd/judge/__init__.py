@@ -11,7 +11,8 @@ from datetime import datetime
 
 from mtlsd.judge.matching import match_client, seen_names
 from mtlsd.judge.settling import settle
-from mtlsd.judge.standing import stand
+from mtlsd.judge.standing import stand, stand_for_anybody
+from mtlsd.judge.strangers import settle_stranger, stand_of_stranger
 from mtlsd.judge.trust import ListenerTrust, NothingKnown, Snapshot
 from mtlsd.judge.values import (
     Check,
@@ -62,7 +63,10 @@ __all__ = [
     "match_client",
     "seen_names",
     "settle",
+    "settle_stranger",
     "stand",
+    "stand_for_anybody",
+    "stand_of_stranger",
     "vouched",
     "vouched_at",
 ]

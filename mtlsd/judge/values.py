@@ -147,12 +147,15 @@ class Refused:
     :ivar certificate: None where it could not be read.
     :ivar standing: where it was refused because it is revoked, or may be: that can change while the snapshot
         stands. None for every other refusal.
+    :ivar vouched: where it is nobody's, although a trust anchor group vouches for it or did for a client, and
+        none knows that it is revoked. None where nobody has looked: see :mod:`mtlsd.judge.strangers`.
     """
 
     refusal: Refusal
     certificate: Certificate | None
     trace: Trace
     standing: Standing | None = attrs.field(default=None, repr=False)
+    vouched: Standing | None = attrs.field(default=None, repr=False)
 
     @property
     def facts(self) -> Mapping[str, Fact]:

@@ -15,7 +15,8 @@ from mtlsd import reasons
 from mtlsd.clients.client import Client
 from mtlsd.clients.methods import CERTIFICATE_METHODS
 from mtlsd.errors import Refusal
-from mtlsd.judge import Identity, PresentedCertificate, Refused, Standing, stand
+from mtlsd.judge import Identity, PresentedCertificate, Refused, Standing, stand, stand_for_anybody
+from mtlsd.oauth.issuers import IssuersSeen
 from mtlsd.verdicts import Judge
 
 
@@ -43,9 +44,11 @@ class BoundCertificates:
     It knows those that got a token since the start: of another one it says nothing.
 
     :ivar max_entries: how many are remembered; the one noted first is forgotten first.
+    :ivar issuers: the intermediate CAs of those that came since the start.
     """
 
     max_entries: int = 10_000
+    issuers: IssuersSeen = attrs.field(factory=IssuersSeen, init=False)
     _known: dict[str, _Bound] = attrs.field(factory=dict, init=False, repr=False)
 
     def note(self, standing: Standing, listener: str, judge: Judge) -> None:
@@ -61,6 +64,7 @@ class BoundCertificates:
         if len(self._known) >= self.max_entries:
             del self._known[next(iter(self._known))]
         self._known[x5t_s256] = _Bound(standing, listener, weakref.ref(judge))
+        self.issuers.note(own.path for own in standing.vouching)
 
     def knows(self, x5t_s256: str) -> bool:
         return x5t_s256 in self._known
@@ -102,6 +106,12 @@ def _stand_again(known: _Bound, judge: Judge, now: datetime) -> None:
     for listener in listeners:
         presented = PresentedCertificate(certificate.der, tuple(dict.fromkeys(chain)), listener, "offline")
         found = stand(presented, judge.snapshot, now)
+        if isinstance(found, Refused) and found.refusal.reason is reasons.SUBJECT_UNKNOWN:
+            known.refusal = found.refusal
+            anybody = stand_for_anybody(presented, judge.snapshot, now)
+            if isinstance(anybody, Standing):
+                known.standing, known.listener = anybody, listener
+                return
         if isinstance(found, Standing):
             known.standing, known.listener, known.refusal = found, listener, None
             return

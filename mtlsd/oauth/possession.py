@@ -1,7 +1,7 @@
 """Certificates whose key the caller holds, whoever he is (RFC 8705 section 4).
 
-Nobody vouches for them, so nobody is asked whether they are revoked either: they say that a key is the same
-as before, and no more.
+They say that a key is the same as before, and no more. Where a trust anchor group vouches for one, its
+sources are asked whether it is revoked; where none does, there is nobody to ask.
 """
 
 from __future__ import annotations
@@ -68,13 +68,16 @@ class ProvenCertificate:
         No path is needed (R20), but what the certificate says of itself holds: its times, its usages, and a
         key that is strong enough. It fails closed.
 
-        :param judgement: of a connection whose handshake has completed, since that proves possession (R23).
+        :param judgement: of a connection whose handshake has completed, since that proves possession (R23);
+            of a stranger's certificate after :mod:`mtlsd.web.strangers` has looked at it.
         """
         if isinstance(judgement, Identity):
             return cls.from_identity(judgement)
         if judgement is None or judgement.certificate is None or judgement.refusal.reason not in _STRANGERS:
             return None
-        certificate = judgement.certificate
+        certificate, vouched = judgement.certificate, judgement.vouched
+        if vouched is None and judgement.refusal.reason is reasons.SUBJECT_UNKNOWN:
+            return None  # there is a path, and nobody has looked whether it is revoked
         if not certificate.not_before <= now <= certificate.not_after:
             return None
         try:
@@ -82,4 +85,4 @@ class ProvenCertificate:
             check_strength(certificate)
         except Refusal:
             return None
-        return cls(certificate, certificate.not_after)
+        return cls(certificate, certificate.not_after if vouched is None else vouched.valid_until)

@@ -15,12 +15,13 @@ from twisted.web.iweb import IRequest
 
 from mtlsd import reasons
 from mtlsd.errors import Fact, Refusal
-from mtlsd.judge import Identity, Provisional, Settled
+from mtlsd.judge import Identity, Provisional, Refused, Settled
 from mtlsd.oauth.authentication import AuthenticatedClient
 from mtlsd.oauth.forms import Form
 from mtlsd.web.answers import JSON, answer, answer_refusal
 from mtlsd.web.endpoint import Endpoint
 from mtlsd.web.peers import ClientPeer, client_of
+from mtlsd.web.strangers import looked_at, may_bind
 
 MAX_BODY = 65_536
 NO_FORM = Form({})
@@ -61,6 +62,8 @@ class Call:
 
     def refused_facts(self, refusal: Refusal) -> dict[str, Fact]:
         said = refusal.facts_beside({} if self.judgement is None else self.judgement.facts)
+        if refusal.reason is reasons.BINDING_ABSENT and isinstance(self.judgement, Refused):
+            said = {**said, "certificate_refused": self.judgement.refusal.reason.code}
         return {**self.facts(), "reason": refusal.reason.code, **said}
 
 
@@ -136,7 +139,21 @@ class ClientEndpoint(Endpoint):
 
     def _perform(self, request: IRequest, call: Call) -> Done | Awaitable[Done]:
         self.read(request, call)
+        if may_bind(call.judgement, self.current.serving):
+            return self._performed_for_stranger(call)
         return self.perform(call)
+
+    async def _performed_for_stranger(self, call: Call) -> Done:
+        await self.look_at_stranger(call)
+        done = self.perform(call)
+        return done if isinstance(done, Done) else await done
+
+    async def look_at_stranger(self, call: Call) -> None:
+        """Have it known of a certificate that is nobody's whether it is revoked."""
+        presented, judgement = None if call.peer is None else call.peer.presented, call.judgement
+        if presented is not None and isinstance(judgement, Refused):
+            call.judgement = await looked_at(presented, judgement, self.current.serving, self.current.now)
+            call.now = self.current.now()
 
     def read(self, request: IRequest, call: Call) -> None:
         """Take from the request what it takes to perform.

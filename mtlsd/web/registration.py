@@ -19,6 +19,7 @@ from mtlsd.oauth.registration import Caller, Registered, Registrations
 from mtlsd.oauth.registration_metadata import Proof, told_metadata
 from mtlsd.web.answers import answer
 from mtlsd.web.client_endpoint import Call, ClientEndpoint, Done, body_of
+from mtlsd.web.strangers import is_worth_looking_at
 
 _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 _LONGEST_DESCRIPTION: Final = 500
@@ -71,6 +72,10 @@ class RegistrationEndpoint(ClientEndpoint):
 
         :raises Refusal: where somebody vouches for it, and it is revoked or may be.
         """
+        if isinstance(call.judgement, Refused) and is_worth_looking_at(call.judgement, self.current.serving):
+            await self.look_at_stranger(call)
+            if call.judgement.standing is not None:
+                raise call.judgement.refusal
         judgement = call.judgement
         proven = ProvenCertificate.from_judgement(judgement, call.now)
         if proven is None:

@@ -66,6 +66,8 @@ class Token(ClientEndpoint):
         token, call.client_id = issued.token, issued.client.client_id
         if isinstance(call.judgement, Identity):
             self._note(call.judgement.standing, call, issued)
+        elif call.judgement is not None and call.judgement.vouched is not None:
+            self._note_bound(call.judgement.vouched, call, issued)
         facts: dict[str, Fact] = {
             "grant_type": call.form.get("grant_type"),
             "jti": token.jti,
@@ -81,6 +83,9 @@ class Token(ClientEndpoint):
     def _note(self, standing: Standing, call: Call, issued: TokenIssued) -> None:
         """Remember the certificate: for those who ask for it, and for what becomes of the token."""
         self.current.seen(issued.client.client_id, standing, call.now)
+        self._note_bound(standing, call, issued)
+
+    def _note_bound(self, standing: Standing, call: Call, issued: TokenIssued) -> None:
         if issued.token.x5t_s256 is not None and call.peer is not None:
             serving = self.current.serving
             serving.bound.note(standing, call.peer.listener, serving.judge)

@@ -20,10 +20,7 @@ from mtlsd.web.serving import Current
 def listening(**endpoints: str) -> dict[str, Listening]:
     anything = cast(Any, None)
     listeners = {name: SimpleNamespace(name=name, endpoint=endpoint) for name, endpoint in endpoints.items()}
-    return {
-        name: Listening(cast(Any, listener), anything, anything)
-        for name, listener in listeners.items()
-    }
+    return {name: Listening(cast(Any, listener), anything, anything) for name, listener in listeners.items()}
 
 
 def prepared(**endpoints: str) -> list[Prepared]:
