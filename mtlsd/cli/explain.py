@@ -1,21 +1,24 @@
-"""`mtlsd explain`: the judge's whole trace for a certificate, offline."""
+"""`mtlsd explain`: the whole trace for a certificate, or for an access token, offline."""
 
 from __future__ import annotations
 
 import argparse
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from mtlsd import reasons
+from mtlsd.cli import explain_token
 from mtlsd.cli.common import add_config, add_json, load_config, print_json, stored_clients
 from mtlsd.cli.exits import NO_PERMISSION, OK, UNAVAILABLE, UsageError
 from mtlsd.cli.questions import nobody_to_ask, would_ask
 from mtlsd.cli.terminal import coloured
+from mtlsd.cli.trace import print_checks, print_facts, print_refusal, refusal_document, text_of
 from mtlsd.config.model import Config
 from mtlsd.config.pem import certificates_in
-from mtlsd.errors import Fact, Refusal
+from mtlsd.errors import Refusal
 from mtlsd.judge import (
     Identity,
     Judgement,
@@ -23,6 +26,7 @@ from mtlsd.judge import (
     Provisional,
     Refused,
     Snapshot,
+    Standing,
     match_client,
     settle,
     stand,
@@ -33,28 +37,26 @@ from mtlsd.revocation.offline import OfflineKnowledge
 from mtlsd.service.assembly import registrations, snapshot
 from mtlsd.service.published import kept
 
-_MARKS = {"passed": ("ok", "32"), "failed": ("REFUSED", "31"), "noted": ("note", "33")}
-_ALONG_THE_PATH = {"path", "strength"}
-
 
 def register(verbs: Any) -> None:
-    parser = verbs.add_parser("explain", help="say whose a certificate is, or why it is refused")
+    parser = verbs.add_parser("explain", help="say whose a certificate or a token is, or why it is refused")
     add_config(parser)
     add_json(parser)
     parser.add_argument(
-        "--certificate", type=Path, required=True, metavar="FILE.pem",
+        "--certificate", type=Path, metavar="FILE.pem",
         help="the client's certificate; further ones in the file are the chain that it sends",
     )  # fmt: skip
     parser.add_argument("--client-id", metavar="ID", help="also say whether it is this client's")
     parser.add_argument(
         "--listener", metavar="NAME", help="as which listener; the first that asks for certificates"
     )
+    explain_token.add_arguments(parser)
     parser.set_defaults(do=_explain)
 
 
 def _explain(arguments: argparse.Namespace) -> int:
+    _check_usage(arguments)
     config = load_config(arguments.config)
-    chain = certificates_in(arguments.certificate)
     listener = arguments.listener or _first_listener(config)
     stored = stored_clients(config)
     judged_by = snapshot(config, stored, kept(config, registrations(config, stored)))
@@ -62,7 +64,12 @@ def _explain(arguments: argparse.Namespace) -> int:
         raise UsageError(
             f"no listener {listener!r} asks for certificates; there is {', '.join(judged_by.trust)}"
         )
-    presented = PresentedCertificate(chain[0].der, tuple(own.der for own in chain[1:]), listener, "offline")
+    presented = None if arguments.certificate is None else _presented(arguments.certificate, listener)
+    if arguments.token is not None:
+        if presented is not None:
+            judged_by = _knowing(presented, judged_by, config)
+        return explain_token.explain(arguments, config, judged_by, presented)
+    assert presented is not None
     judgement = _judged(presented, judged_by, config)
     refusal = _refusal(judgement, arguments.client_id, judged_by)
     if arguments.json:
@@ -74,17 +81,42 @@ def _explain(arguments: argparse.Namespace) -> int:
     return OK if refusal is None else NO_PERMISSION
 
 
+def _check_usage(arguments: argparse.Namespace) -> None:
+    if arguments.token is None and arguments.certificate is None:
+        raise UsageError("name a --certificate, a --token, or both")
+    explain_token.check_usage(arguments)
+
+
+def _presented(path: Path, listener: str) -> PresentedCertificate:
+    chain = certificates_in(path)
+    return PresentedCertificate(chain[0].der, tuple(own.der for own in chain[1:]), listener, "offline")
+
+
+def _knowing(presented: PresentedCertificate, judged_by: Snapshot, config: Config) -> Snapshot:
+    """The same snapshot with what files and cache tell about the revocation of this certificate."""
+    now = utc_now()
+    standing = stand(presented, judged_by, now)
+    if isinstance(standing, Refused):
+        return judged_by
+    known = _known(standing, judged_by.trust_of(presented.listener).strict, config, now)
+    return attrs.evolve(judged_by, revocation=known)
+
+
+def _known(standing: Standing, strict: bool, config: Config, now: datetime) -> OfflineKnowledge:
+    groups = [own.group for own in standing.vouching]
+    known = OfflineKnowledge.read(groups, config.fetch.cache, strict, now)
+    for own in standing.vouching:
+        known.note(own.group.name, own.path)
+    return known
+
+
 def _judged(presented: PresentedCertificate, judged_by: Snapshot, config: Config) -> Judgement:
     """What a daemon would say that has read its files and its cache, and asked nobody since."""
     now = utc_now()
     standing = stand(presented, judged_by, now)
     if isinstance(standing, Refused):
         return standing
-    groups = [own.group for own in standing.vouching]
-    strict = judged_by.trust_of(presented.listener).strict
-    known = OfflineKnowledge.read(groups, config.fetch.cache, strict, now)
-    for own in standing.vouching:
-        known.note(own.group.name, own.path)
+    known = _known(standing, judged_by.trust_of(presented.listener).strict, config, now)
     failures: dict[QuestionKey, str] = {}
     judgement = settle(standing, known, now)
     while isinstance(judgement, Provisional) and (mute := nobody_to_ask(judgement)):
@@ -124,26 +156,14 @@ def _document(judgement: Judgement, refusal: Refusal | None, listener: str) -> d
     if isinstance(judgement, Provisional):
         document["would_ask"] = [attrs.asdict(own) for own in would_ask(judgement)]
     if refusal is not None:
-        document["refusal"] = {
-            "reason": refusal.reason.code,
-            "meaning": refusal.reason.meaning,
-            "remedy": refusal.reason.remedy,
-            "facts": dict(refusal.facts),
-        }
+        document["refusal"] = refusal_document(refusal)
     return document
 
 
 def _print(judgement: Judgement, refusal: Refusal | None, listener: str, client_id: str | None) -> None:
     print(f"listener {listener}")
-    for name, fact in judgement.facts.items():
-        print(f"  {name:<12} {_text(fact)}")
-    for check in judgement.trace:
-        mark, colour = _MARKS[check.outcome]
-        separator = " <- " if check.name in _ALONG_THE_PATH else ", "
-        seen = "" if check.outcome == "failed" and check.seen is None else f": {_text(check.seen, separator)}"
-        print(f"{coloured(f'{mark:>8}', colour)}  {check.name}{seen}")
-        if check.outcome != "passed" and check.expected is not None:
-            print(f"{'':>8}  expected: {_text(check.expected)}")
+    print_facts(judgement.facts)
+    print_checks(judgement.trace)
     if isinstance(judgement, Provisional):
         _print_questions(judgement)
     elif refusal is None and isinstance(judgement, Identity):
@@ -151,23 +171,12 @@ def _print(judgement: Judgement, refusal: Refusal | None, listener: str, client_
         until = f"{judgement.valid_until:%Y-%m-%d %H:%M} UTC"
         print(f"{coloured('accepted', '32')}  {client_id or clients}, until {until}")
     elif refusal is not None:
-        _print_refusal(refusal)
+        print_refusal(refusal)
 
 
 def _print_questions(judgement: Provisional) -> None:
     print(f"{coloured(' awaited', '33')}  Nothing that is known here tells whether it is revoked.")
     for asked in would_ask(judgement):
-        print(f"{'':>8}  would ask {_text(asked.urls)} about {asked.certificate}, for {asked.trust_anchors}")
-
-
-def _print_refusal(refusal: Refusal) -> None:
-    print(f"{coloured(f'{refusal.reason.code:>8}', '31')}  {refusal.reason.meaning}")
-    for name, fact in refusal.facts.items():
-        print(f"{'':>8}  {name}: {_text(fact)}")
-    print(f"{'':>8}  {refusal.reason.remedy}")
-
-
-def _text(fact: Fact, separator: str = ", ") -> str:
-    if isinstance(fact, str) or fact is None:
-        return fact or "nothing"
-    return str(fact) if isinstance(fact, int) else separator.join(fact) or "nothing"
+        print(
+            f"{'':>8}  would ask {text_of(asked.urls)} about {asked.certificate}, for {asked.trust_anchors}"
+        )

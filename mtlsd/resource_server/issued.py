@@ -60,7 +60,8 @@ async def verify_issued(
     assert found is not None  # or it were unknown
     certificate = None if presented is None else presented.leaf
     verdict = verify_introspected({**found.claims, "active": True}, certificate, rules, now, scope)
-    return attrs.evolve(verdict, trace=(*steps.trace, *verdict.trace))
+    said = (check for check in verdict.trace if check.name != "active")  # which is our own word
+    return attrs.evolve(verdict, trace=(*steps.trace, *said))
 
 
 def _check_end(end: LiveToken | Ended, steps: Steps) -> None:
