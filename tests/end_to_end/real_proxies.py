@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -12,12 +13,12 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
 from tests.end_to_end.clients import Answer, NoAnswer
-from tests.end_to_end.daemon import eventually, mtlsd
+from tests.end_to_end.daemon import MTLSD, eventually, mtlsd
 from tests.end_to_end.openssl_ca import OpensslCa
 from tests.end_to_end.proxying import CREDENTIALS
 from tests.end_to_end.setup import HOST, Setup, free_port
@@ -116,6 +117,21 @@ class Fronted:
             raise NoAnswer(done.stderr)
         body, _, status = done.stdout.rpartition("\n")
         return Answer(int(status), body.encode())
+
+    def tested(self, listener: str, presented: Written | None = None, code: int = 0) -> Any:
+        """What `mtlsd proxy-test` says of the proxy, as JSON.
+
+        :param presented: what the second round comes with.
+        """
+        more = ["--through", self.url(listener), "--listener", listener, "--ca", self.setup.ca_file]
+        if presented is not None:
+            more += ["--certificate", presented.certificate, "--key", presented.key, "--client-id", CLIENT]
+        command = [MTLSD, "proxy-test", "-c", self.setup.config, "--json", *more]
+        done = subprocess.run(
+            list(map(str, command)), text=True, capture_output=True, timeout=120, check=False
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return json.loads(done.stdout)
 
     def printed(self, program: str, listener: str) -> str:
         """What `mtlsd proxy-config` prints."""

@@ -96,3 +96,10 @@ def test_wrong_certificate(fronted: Fronted, daemon: Daemon, listener: str, name
     answer = fronted.curl(listener, getattr(fronted, name))
     assert (answer.status, answer.json["error"]) == (401, "invalid_client")
     assert daemon.event("token.refused", mark)["reason"] == reason
+
+
+@ALSO_PASSED
+def test_no_forgery_comes_through(fronted: Fronted, listener: str) -> None:
+    report = fronted.tested(listener, fronted.good)
+    assert report["ok"] is True
+    assert len(report["forgeries"]) > 500

@@ -113,7 +113,7 @@ class Wanted:
             fields=fields,
             client_address=told.get("client_address", "X-Forwarded-For"),
             strip=tuple(sorted(titled(name) for name in _text(guarded) if name not in own))
-            + (() if credentials else (_CREDENTIALS,)),
+            + (() if credentials else (CREDENTIALS,)),
             proxy_certificate=_proxy_certificate(told),
             credentials=None if credentials is None else printable(credentials),
             proxy_users=tuple(told.get("proxy_users", ())),
@@ -151,7 +151,7 @@ def titled(name: str) -> str:
     return "-".join(word.upper() if word in _UPPER else word.capitalize() for word in name.lower().split("-"))
 
 
-_CREDENTIALS: Final = titled(CREDENTIALS_FIELD.decode("ascii"))
+CREDENTIALS: Final = titled(CREDENTIALS_FIELD.decode("ascii"))
 
 
 def _fields(told: Mapping[str, Any]) -> tuple[str, ...]:

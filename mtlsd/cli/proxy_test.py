@@ -1,0 +1,219 @@
+"""`mtlsd proxy-test`: send forgeries through a deployed proxy, and tell which of them come through."""
+
+from __future__ import annotations
+
+import argparse
+import ssl
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+import attrs
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from mtlsd.cli.common import add_config, add_json, load_config, print_json, print_table
+from mtlsd.cli.exits import CONFIGURATION, OK, UNAVAILABLE, UNEXPECTED, UsageError
+from mtlsd.cli.proxies.findings import BAD, Finding, Outcome, Trial, counted
+from mtlsd.cli.proxies.forgeries import Forgery, forgeries
+from mtlsd.cli.proxies.probing import Answer, NoAnswer, Target
+from mtlsd.cli.proxies.wanted import Wanted, proxied
+from mtlsd.cli.terminal import GREEN, RED, coloured
+from mtlsd.config.model import Listener
+from mtlsd.config.pem import certificates_in
+from mtlsd.oauth.metadata import CLIENT_ENDPOINTS, PATHS
+from mtlsd.ops.audit import utc_now
+
+_NOBODY: Final = "mtlsd-proxy-test"
+_HONEST: Final = Forgery("", "an honest request")
+_SECONDS: Final = 300.0
+_CONTROL_SECONDS: Final = 20.0
+_OUTCOMES: Final[tuple[Outcome, ...]] = ("stripped", "refused", "leaks", "believed", "no answer")
+
+
+@attrs.frozen
+class Result:
+    """Everything that has been found out.
+
+    :ivar problem: why nothing could be; empty otherwise.
+    """
+
+    control: str
+    problem: str = ""
+    code: int = OK
+    findings: tuple[Finding, ...] = ()
+
+
+def register(verbs: Any) -> None:
+    parser = verbs.add_parser("proxy-test", help="send forgeries through a reverse proxy, and see what leaks")
+    add_config(parser)
+    add_json(parser)
+    parser.add_argument(
+        "--through", required=True, metavar="URL", help="the proxy, as clients see it: https://as.example.com"
+    )
+    parser.add_argument("--listener", metavar="NAME", help="which listener, where several are for proxies")
+    parser.add_argument(
+        "--ca", type=Path, metavar="FILE.pem", help="whom to trust for the proxy's certificate; the system's"
+    )
+    parser.add_argument(
+        "--certificate", type=Path, metavar="FILE.pem",
+        help="a client's certificate to come with; and, without its key, to forge",
+    )  # fmt: skip
+    parser.add_argument("--key", type=Path, metavar="FILE", help="the key of that certificate")
+    parser.add_argument("--client-id", metavar="ID", help="the client whose certificate that is")
+    parser.set_defaults(do=_test)
+
+
+def _test(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config)
+    listener = proxied(config, arguments.listener)
+    wanted = Wanted.from_config(config, listener, names_cas=False)
+    if (arguments.certificate is None) != (arguments.client_id is None):
+        raise UsageError("--certificate and --client-id belong together")
+    if arguments.key is not None and arguments.certificate is None:
+        raise UsageError("--key needs --certificate")
+    target = _target(arguments, listener)
+    victim = None if arguments.certificate is None else certificates_in(arguments.certificate)[0].der
+    result = _tried(wanted, target, arguments, victim)
+    if arguments.json:
+        print_json(_document(result))
+    else:
+        _print(result)
+    return result.code
+
+
+def _tried(wanted: Wanted, target: Target, arguments: argparse.Namespace, victim: bytes | None) -> Result:
+    """First without a certificate; then, where there is one with its key, with it."""
+    canary = _canary()
+    result = _round(target, wanted, list(forgeries(wanted, canary, victim)))
+    if result.code in (OK, UNEXPECTED) and arguments.key is not None:
+        own = attrs.evolve(target, tls=_tls(arguments, with_certificate=True))
+        with_own = _round(own, wanted, list(forgeries(wanted, canary, None)))
+        findings = (*result.findings, *with_own.findings)
+        code = max(result.code, with_own.code)
+        result = Result(
+            f"{result.control}; with the certificate {with_own.control}", with_own.problem, code, findings
+        )
+    return result
+
+
+def _round(target: Target, wanted: Wanted, all_of_them: Sequence[Forgery]) -> Result:
+    try:
+        control = target.ask(_HONEST, _CONTROL_SECONDS)
+    except NoAnswer as error:
+        return Result("none", f"The proxy does not answer: {error}.", UNAVAILABLE)
+    problem = _problem(control)
+    if problem:
+        return Result(str(control), *problem)
+    trial = Trial(target, control, strips=bool(wanted.fields))
+    findings = tuple(trial.run(all_of_them, _SECONDS))
+    outcomes = {finding.outcome for finding in findings}
+    code = UNEXPECTED if outcomes & set(BAD) else UNAVAILABLE if "no answer" in outcomes else OK
+    return Result(str(control), "", code, findings)
+
+
+def _problem(control: Answer) -> tuple[str, int] | None:
+    """Why there is no use in going on."""
+    reason = control.reason
+    if reason is not None:
+        what = f"mtlsd refuses what the proxy itself sends: {reason.code}. {reason.meaning} {reason.remedy}"
+        return what, CONFIGURATION
+    if not control.from_mtlsd:
+        return "The proxy answers, but the request does not come through to mtlsd.", UNAVAILABLE
+    return None
+
+
+def _target(arguments: argparse.Namespace, listener: Listener) -> Target:
+    """:raises UsageError: where there is nothing to ask."""
+    url = urlsplit(arguments.through)
+    if url.scheme != "https" or not url.hostname or url.query or url.fragment:
+        raise UsageError("--through wants an https URL, such as https://as.example.com")
+    served = [name for name in CLIENT_ENDPOINTS if name in listener.serves]
+    if not served:
+        raise UsageError(f"the listener {listener.name} serves nothing at which clients authenticate")
+    try:
+        port = url.port or 443
+    except ValueError:
+        raise UsageError("--through has no port between 1 and 65535") from None
+    form = {"client_id": arguments.client_id or _NOBODY, "grant_type": "client_credentials"}
+    if served[0] != "token":
+        form |= {"token": _NOBODY}
+    path = url.path.rstrip("/") + PATHS[served[0]]
+    tls = _tls(arguments, with_certificate=False)
+    return Target(url.hostname, port, path, tls, urlencode(form).encode("ascii"))
+
+
+def _tls(arguments: argparse.Namespace, with_certificate: bool) -> ssl.SSLContext:
+    """:raises UsageError: for files that cannot be used."""
+    option = "--ca"
+    try:
+        context = ssl.create_default_context(cafile=None if arguments.ca is None else str(arguments.ca))
+        if with_certificate:
+            option = "--certificate and --key"
+            context.load_cert_chain(arguments.certificate, arguments.key, password=_no_password)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{option} cannot be used: {getattr(error, 'strerror', None) or error}") from None
+    return context
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted")
+
+
+def _canary() -> bytes:
+    """A certificate that nobody has seen before, DER."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), utc_now()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _NOBODY)])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(hours=1))
+    return builder.sign(key, SHA256()).public_bytes(Encoding.DER)
+
+
+def _print(result: Result) -> None:
+    print(f"An honest request is answered: {result.control}")
+    if result.problem:
+        print(result.problem)
+        return
+    table = [("FIELD", "SENT", *(outcome.upper() for outcome in _OUTCOMES))]
+    for field, counts in counted(result.findings).items():
+        table.append((field, str(counts.total()), *(str(counts[own] or "") for own in _OUTCOMES)))
+    print_table(table)
+    for finding in result.findings:
+        if finding.outcome in (*BAD, "no answer"):
+            outcome, forgery = coloured(finding.outcome, RED), finding.forgery
+            print(f"{outcome}: {forgery.field}, {forgery.how}: {finding.answer}")
+            if finding.remedy:
+                print(f"    {finding.remedy}")
+    print(_summary(result))
+
+
+def _summary(result: Result) -> str:
+    bad = sum(finding.outcome in BAD for finding in result.findings)
+    if bad:
+        return coloured(f"{bad} of {len(result.findings)} forgeries come through.", RED)
+    if result.code != OK:
+        return coloured("Not everything was answered.", RED)
+    return coloured(f"None of {len(result.findings)} forgeries comes through.", GREEN)
+
+
+def _document(result: Result) -> dict[str, Any]:
+    return {
+        "control": result.control,
+        "problem": result.problem or None,
+        "ok": result.code == OK,
+        "forgeries": [
+            {
+                "field": own.forgery.field,
+                "how": own.forgery.how,
+                "outcome": own.outcome,
+                "answer": own.answer,
+                "remedy": own.remedy or None,
+            }
+            for own in result.findings
+        ],
+    }
