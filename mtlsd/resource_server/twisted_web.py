@@ -89,7 +89,7 @@ def verified_token(request: Any) -> VerifiedToken:
 
 
 @implementer(IResource)
-@attrs.frozen(eq=False)
+@attrs.define(eq=False, slots=False)  # putChild of twisted.web writes an attribute `server`
 class GuardedResource:
     """Lets a request through to a resource, or to whatever is below it, when its token is good.
 
