@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Final
 
 import attrs
@@ -82,6 +83,6 @@ class PreparedToken:
         :param jti: its identifier, never used before.
         :raises Refusal: ``signer.unavailable`` when the key cannot sign.
         """
-        tail = b'%b%d,"exp":%d,"jti":%b}' % (self.rest, iat, exp, _encode_json(jti).encode("ascii"))
+        tail = b'%b%d,"exp":%d,"jti":%b}' % (self.rest, iat, exp, quoted(jti).encode("ascii"))
         signing_input = self.prefix + b64.encode(tail)
         return (signing_input + b"." + b64.encode(self.signer.sign(signing_input))).decode("ascii")

@@ -28,23 +28,32 @@ from mtlsd.oauth.possession import ProvenCertificate
 from mtlsd.oauth.secrets import SecretChecker
 
 
-def _of_identity(authenticated: AuthenticatedClient) -> ProvenCertificate | None:
-    identity = authenticated.identity
-    return None if identity is None else ProvenCertificate.from_identity(identity)
-
-
 @attrs.frozen
 class AuthenticatedClient:
     """A client that has proven who it is: having this value is the proof. A public one has proven nothing.
 
     :ivar identity: what the connection has proven, where the certificate is by what the client is known.
         None for every other client, whatever certificate it came with.
-    :ivar proven: the certificate that tokens may be bound to; None where there is none.
     """
 
     client: Client
     identity: Identity | None
-    proven: ProvenCertificate | None = attrs.field(default=attrs.Factory(_of_identity, takes_self=True))
+    _beside: ProvenCertificate | None = None
+
+    @property
+    def proven(self) -> ProvenCertificate | None:
+        """The certificate that tokens may be bound to; None where there is none."""
+        return self._beside if self.identity is None else ProvenCertificate.from_identity(self.identity)
+
+    @property
+    def x5t_s256(self) -> str | None:
+        """The thumbprint of :attr:`binding`, at less cost in the usual case.
+
+        :raises Refusal: `binding.absent`
+        """
+        if self.identity is None or not self.client.tls_client_certificate_bound_access_tokens:
+            return None if (binding := self.binding) is None else binding.x5t_s256
+        return self.identity.certificate.x5t_s256
 
     @property
     def binding(self) -> ProvenCertificate | None:
@@ -54,9 +63,10 @@ class AuthenticatedClient:
         """
         if not self.client.tls_client_certificate_bound_access_tokens:
             return None
-        if self.proven is None:
+        proven = self.proven
+        if proven is None:
             raise Refusal(reasons.BINDING_ABSENT)
-        return self.proven
+        return proven
 
     @property
     def valid_until(self) -> datetime | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from json.encoder import encode_basestring_ascii as quoted
 from types import MappingProxyType
 from typing import Final
 
@@ -18,8 +18,6 @@ from mtlsd.oauth.authentication import AuthenticatedClient, Authenticator
 from mtlsd.oauth.forms import Form
 from mtlsd.oauth.grants import Grant, check_grant_type, client_credentials
 from mtlsd.oauth.tokens import AccessToken, AccessTokenIssuer
-
-_encode = json.JSONEncoder(ensure_ascii=True).encode
 
 
 @attrs.frozen
@@ -41,15 +39,15 @@ class TokenIssued:
     def to_json(self) -> bytes:
         """RFC 6749 section 5.1; `scope` is always told where there is one."""
         answer = (
-            f'{{"access_token":{_encode(self.token.value)},"token_type":"Bearer",'
+            f'{{"access_token":{quoted(self.token.value)},"token_type":"Bearer",'
             f'"expires_in":{self.token.expires_in:d}'
         )
         if self.grant.scope:
-            answer += f',"scope":{_encode(" ".join(self.grant.scope))}'
+            answer += f',"scope":{quoted(" ".join(self.grant.scope))}'
         if self.refresh_token is not None:
-            answer += f',"refresh_token":{_encode(self.refresh_token)}'
+            answer += f',"refresh_token":{quoted(self.refresh_token)}'
         if self.issued_token_type is not None:
-            answer += f',"issued_token_type":{_encode(self.issued_token_type)}'
+            answer += f',"issued_token_type":{quoted(self.issued_token_type)}'
         return f"{answer}}}".encode("ascii")
 
 

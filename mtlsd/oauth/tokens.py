@@ -23,7 +23,7 @@ GRANT_ID: Final = "grant_id"
 Claims = Mapping[str, Any]
 NO_CLAIMS: Final[Claims] = MappingProxyType({})
 
-_Key = tuple[str, str, Grant]
+_Key = tuple[str, str, tuple[str, ...], tuple[str, ...]]
 
 
 @attrs.frozen
@@ -82,14 +82,15 @@ class AccessTokenIssuer:
         :raises Refusal: `signer.unavailable`; `binding.absent` where the token has to be bound, and there is
             no certificate to bind it to.
         """
-        client, binding = authenticated.client, authenticated.binding
-        x5t_s256 = None if binding is None else binding.x5t_s256
-        key = (client.client_id, x5t_s256 or "", grant)
+        client, x5t_s256 = authenticated.client, authenticated.x5t_s256
+        key = (client.client_id, x5t_s256 or "", grant.scope, grant.resources)
         issued_at = int(now.timestamp())
         ends = now + self.lifetime
-        for limit in (authenticated.valid_until, until):
-            if limit is not None and limit < ends:
-                ends = limit
+        limit = authenticated.valid_until
+        if limit is not None and limit < ends:
+            ends = limit
+        if until is not None and until < ends:
+            ends = until
         expires_at = int(ends.timestamp())
         jti = self.random_id()
         artifact: Artifact | None = None
@@ -102,10 +103,8 @@ class AccessTokenIssuer:
         else:
             value = self._prepare(key).issue(issued_at, expires_at, jti)
         lives = expires_at - issued_at
-        return AccessToken(value, jti, lives, expires_at, self._audience(grant), x5t_s256, artifact)
-
-    def _audience(self, grant: Grant) -> tuple[str, ...]:
-        return grant.resources or (self.audience,)
+        audience = grant.resources or (self.audience,)
+        return AccessToken(value, jti, lives, expires_at, audience, x5t_s256, artifact)
 
     def _prepare(self, key: _Key) -> PreparedToken:
         prepared = self._prepared.get(key)
@@ -116,18 +115,23 @@ class AccessTokenIssuer:
         return prepared
 
     def _claims(
-        self, client_id: str, x5t_s256: str, grant: Grant, more: Claims = NO_CLAIMS
+        self,
+        client_id: str,
+        x5t_s256: str,
+        scope: tuple[str, ...],
+        resources: tuple[str, ...],
+        more: Claims = NO_CLAIMS,
     ) -> dict[str, Any]:
         """RFC 9068 section 2.2; the subject of a client_credentials token is the client itself."""
-        audience = self._audience(grant)
+        audience = resources or (self.audience,)
         claims: dict[str, Any] = {
             "iss": self.issuer,
             "sub": client_id,
             "client_id": client_id,
             "aud": audience[0] if len(audience) == 1 else list(audience),
         }
-        if grant.scope:
-            claims["scope"] = " ".join(grant.scope)
+        if scope:
+            claims["scope"] = " ".join(scope)
         if x5t_s256:
             claims["cnf"] = {"x5t#S256": x5t_s256}
         return {**claims, **more}

@@ -9,9 +9,18 @@ from types import MappingProxyType
 from twisted.web.iweb import IRequest
 
 from mtlsd.errors import Refusal
+from mtlsd.web.response import field_line
 
 JSON = b"application/json"
+NO_STORE = b"no-store"
 RETRY_AFTER_SECONDS = b"5"
+# RFC 6749 section 5.1. Our own channel says itself how long a body is.
+_USUAL: Mapping[bytes, bytes] = MappingProxyType(
+    {
+        name: field_line(name, value)
+        for name, value in ((b"content-type", JSON), (b"cache-control", NO_STORE), (b"pragma", b"no-cache"))
+    }
+)
 
 # What a caller may know, by OAuth error code (RFC 6749 section 5.2): never more than the refusal's class.
 _DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
@@ -40,14 +49,18 @@ def answer(
     request: IRequest,
     status: int,
     body: bytes,
-    cache_control: bytes = b"no-store",
+    cache_control: bytes = NO_STORE,
     content_type: bytes = JSON,
 ) -> bytes:
     """Set status and headers for a body, and return it."""
     request.setResponseCode(status)
+    set_lines = getattr(request, "set_lines", None)
+    if set_lines is not None and content_type is JSON and cache_control is NO_STORE:
+        set_lines(_USUAL)
+        return body
     request.setHeader(b"content-type", content_type)
     request.setHeader(b"cache-control", cache_control)
-    if cache_control == b"no-store":
+    if cache_control == NO_STORE:
         request.setHeader(b"pragma", b"no-cache")
     request.setHeader(b"content-length", b"%d" % len(body))
     return body

@@ -32,6 +32,7 @@ from zope.interface import implementer
 
 from mtlsd import reasons
 from mtlsd.errors import Refusal
+from mtlsd.tls.peer import Peer, peer_of
 from mtlsd.web.deadline import Deadline
 from mtlsd.web.http11 import Head, RequestParser
 from mtlsd.web.reply import Reply
@@ -64,6 +65,7 @@ class Channel(Protocol):
     secure = False
     handshake_complete = False
     timed_out = False
+    client_peer: Peer | None = None  # looked up once, for all requests
 
     _state = State.HANDSHAKE
     _request: Request | None = None
@@ -117,6 +119,7 @@ class Channel(Protocol):
 
     def _established(self) -> None:
         self.handshake_complete = True
+        self.client_peer = peer_of(self.transport)
         self._handshake_at = self._clock.seconds()
         self._state = State.IDLE
         self._await_request()

@@ -182,7 +182,9 @@ class ClientEndpoint(Endpoint):
         return client
 
     def _answer(self, request: IRequest, call: Call, done: Done) -> bytes:
-        self.current.audit(done.event, {**call.facts(), **done.facts})
+        facts = call.facts()
+        facts.update(done.facts)
+        self.current.audit(done.event, facts)
         return answer(request, done.status, done.body, content_type=done.content_type)
 
     def _refuse(self, request: IRequest, call: Call, refusal: Refusal) -> bytes:

@@ -187,6 +187,8 @@ class RequestParser:
         """
         if self._refusal is not None:
             raise self._refusal
+        if not self._buffer and self._head is None:  # as after most requests
+            return None
         try:
             head = self._head or self._read_head()
             return None if head is None else self._read_body(head)

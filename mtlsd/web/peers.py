@@ -12,12 +12,10 @@ ClientPeer = Peer | ForwardedPeer
 
 def client_of(request: IRequest) -> ClientPeer | None:
     """What is known of the client that sends `request`; None where the connection is not one of ours."""
-    forwarded = getattr(request, "forwarded_peer", None)
-    if isinstance(forwarded, ForwardedPeer):
-        return forwarded
-    return peer_of(getattr(request, "transport", None))
+    known: ClientPeer | None = getattr(request, "client_peer", None)  # a stock Site's requests have none yet
+    return known or peer_of(getattr(request, "transport", None))
 
 
 def speak_for(request: IRequest, peer: ForwardedPeer) -> None:
     """Have it known that the request is this client's: the door of a listener for proxies alone says so."""
-    request.forwarded_peer = peer  # type: ignore[attr-defined]  # requests are what resources hand on
+    request.client_peer = peer  # type: ignore[attr-defined]  # requests are what resources hand on

@@ -6,6 +6,7 @@ Content-Length set; a longer one is sent chunked, or with the Content-Length tha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -27,6 +28,9 @@ class Carrier(Protocol):
 
     @property
     def transport(self) -> ITransport | None: ...
+
+    @property
+    def client_peer(self) -> object: ...
 
     def date_line(self) -> bytes: ...
 
@@ -98,6 +102,17 @@ class Reply:
             self._response_headers.setRawHeaders(name, [value])
         else:
             self._lines[name.lower()] = field_line(name, value)
+
+    def set_lines(self, lines: Mapping[bytes, bytes]) -> None:
+        """Set fields whose lines are written already.
+
+        :param lines: by the name in lower case, as :func:`mtlsd.web.response.field_line` makes them.
+        """
+        if self._response_headers is None:
+            self._lines.update(lines)
+            return
+        for line in lines.values():
+            self.setHeader(*line[:-2].split(b": ", 1))
 
     def write(self, data: bytes) -> None:
         """Add to the body. Once the client has gone away nothing happens."""

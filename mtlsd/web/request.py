@@ -23,10 +23,12 @@ class Request(Reply):
     """
 
     strictly_parsed = True  # mtlsd.web.strict need not look again
+    client_peer: object  # for mtlsd.web.peers
     _request_headers: Headers | None = None
 
     def __init__(self, channel: Carrier, head: Head, body: bytes, keep_alive: bool) -> None:
         super().__init__(channel, keep_alive, head.method == b"HEAD", head.version == b"HTTP/1.1")
+        self.client_peer = channel.client_peer
         self.head = head
         self.method = head.method
         self.uri = head.target
