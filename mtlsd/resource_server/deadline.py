@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import threading
@@ -33,6 +34,13 @@ def seconds_until(ends_at: float) -> float:
     if left <= 0:
         raise TimeoutError("the deadline has passed")
     return left
+
+
+def has_something_to_read(connection: TimedSocket) -> bool:
+    """Whether there is what nobody has asked for, or an end: it must not answer the next question."""
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return connection.pending() > 0 or bool(poll.poll(0))
 
 
 def connect(host: str, port: int, context: ssl.SSLContext, ends_at: float) -> TimedSocket:

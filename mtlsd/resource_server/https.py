@@ -20,7 +20,7 @@ import attrs
 from mtlsd.fetch.refused import FetchRefused
 from mtlsd.fetch.url import Url
 from mtlsd.jose.compact import json_object
-from mtlsd.resource_server.deadline import TimedSocket, connect, seconds_until
+from mtlsd.resource_server.deadline import TimedSocket, connect, has_something_to_read, seconds_until
 from mtlsd.resource_server.tls import TlsFiles
 
 _MOST_IDLE: Final = 8
@@ -109,8 +109,8 @@ class HttpsClient:
     def _take(self, url: Url) -> _Connection | None:
         now = time.monotonic()
         with self._lock:
-            fitting = [own for own in self._idle if own.fits(url, now)]
-            dropped = [own for own in self._idle if not own.is_fresh(now)]
+            dropped = [own for own in self._idle if not own.is_usable(now)]
+            fitting = [own for own in self._idle if own.leads_to(url) and own not in dropped]
             taken = fitting[-1] if fitting else None
             self._idle = [own for own in self._idle if own is not taken and own not in dropped]
         for own in dropped:
@@ -136,12 +136,13 @@ class _Connection:
         self._http.sock = connected
         self._http.auto_open = 0
 
-    def is_fresh(self, now: float) -> bool:
+    def is_usable(self, now: float) -> bool:
         """In a forked process a connection is its parent's: two that write to it would mix their records."""
-        return self._pid == os.getpid() and now - self.idle_since < _LONGEST_IDLE
+        mine = self._pid == os.getpid() and now - self.idle_since < _LONGEST_IDLE
+        return mine and not has_something_to_read(self._socket)
 
-    def fits(self, url: Url, now: float) -> bool:
-        return self._authority == url.authority and self.is_fresh(now)
+    def leads_to(self, url: Url) -> bool:
+        return self._authority == url.authority
 
     def close(self) -> None:
         self._http.close()
@@ -165,6 +166,8 @@ class _Connection:
         body = response.read(max_bytes + 1)
         if len(body) > max_bytes:
             raise FetchRefused("too_large", f"the answer has more than {max_bytes} bytes")
+        if response.length:
+            raise FetchRefused("http", "the answer is cut short")
         reusable = response.isclosed() and not response.will_close
         told = MappingProxyType({name.lower(): value for name, value in response.getheaders()})
         try:
