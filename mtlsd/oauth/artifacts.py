@@ -27,6 +27,7 @@ Kind = Literal[
     "initial_token",
     "registration_change",
     "revoked",
+    "certificate",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -122,13 +123,18 @@ class Bounds:
     :ivar a_client: how many of a kind there are for each client, consumed ones included.
     :ivar a_grant: how many of a kind there are for each grant. A refresh token that rotates leaves consumed
         ones behind; of these, the oldest are worth nothing to anybody.
+    :ivar altogether: how many of a kind there are at all. Without one, something is not known any more.
     """
 
     a_client: Mapping[Kind, int] = MappingProxyType({"code": 10_000, "request_uri": 5_000})
     a_grant: Mapping[Kind, int] = MappingProxyType({"refresh_token": 100})
+    altogether: Mapping[Kind, int] = MappingProxyType({"certificate": 20_000})
 
     def of(self, artifact: Artifact) -> tuple[str, int] | None:
         """:return: what counts together with this artifact, and how many; None where nothing bounds it."""
+        most = self.altogether.get(artifact.kind)
+        if most is not None:
+            return artifact.kind, most
         most = self.a_client.get(artifact.kind)
         if most is not None and artifact.client_id is not None:
             return f"{artifact.kind} client {artifact.client_id}", most

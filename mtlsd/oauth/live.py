@@ -124,7 +124,7 @@ class AccessTokens:
         client = self.clients.by_id(found.client_id)
         if client is None or client.disabled:
             return "client"
-        ended = self._certificate_ended(found, client, now)
+        ended = await self._certificate_ended(found, client, now)
         if ended is not None:
             return ended
         return "revoked" if await self._is_revoked(found, now) else LiveToken.from_found(found, client)
@@ -135,13 +135,14 @@ class AccessTokens:
             return None
         return FoundToken(read.claims, None)
 
-    def _certificate_ended(self, found: FoundToken, client: Client, now: datetime) -> Ended | None:
+    async def _certificate_ended(self, found: FoundToken, client: Client, now: datetime) -> Ended | None:
         x5t_s256 = found.x5t_s256
         if x5t_s256 is None:
             return None
         pinned = client.token_endpoint_auth_method == SELF_SIGNED
         if pinned and b64.decode(x5t_s256) not in client.pin_sha256s:
             return "client"
+        await self.bound.recall(x5t_s256, self.judge, self.artifacts, now)
         refusal = self.bound.refusal(x5t_s256, client, self.judge, now)
         return None if refusal is None else "certificate"
 

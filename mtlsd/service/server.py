@@ -84,7 +84,7 @@ class Server:
 
     @_sweeping.default
     def _make_sweeping(self) -> SweepLoop:
-        return SweepLoop(lambda: self._store.artifacts, utc_now)
+        return SweepLoop(lambda: self._store.artifacts, utc_now, lambda: self._current.serving.bound)
 
     _registering: Registering = attrs.field(init=False)
 
@@ -138,6 +138,7 @@ class Server:
         self._background.adopt(self._keys_changed)
         self._current.audit, self._current.seen = self._event, self._seen_client
         self._current.registration = self._registering.of(self.config)
+        self._current.serving.bound.noticed = lambda standing: self._background.note(standing)
         self._sightings.start(self._reactor)
         self._status.start(self._reactor)
         self._sweeping.start(self._reactor)
@@ -198,6 +199,7 @@ class Server:
             await self._sightings.stop()
             self._status.stop()
             self._sweeping.stop()
+            await self._sweeping.keep()
             self._registering.stop()
             await self._background.leave()
             self._people.stop()

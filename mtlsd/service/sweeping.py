@@ -1,4 +1,4 @@
-"""Deleting expired and removed artifacts in the background, a few at a time."""
+"""Artifacts in the background, a few at a time: expired ones are deleted, and certificates are kept."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from mtlsd.oauth.bound import BoundCertificates
 from mtlsd.stores.interfaces import ArtifactStore, StoreError
 
 SWEEP_SECONDS = 5.0
@@ -28,12 +29,14 @@ class SweepLoop:
 
     :ivar artifacts: the present store's.
     :ivar now: the clock, aware.
+    :ivar bound: the certificates that tokens are bound to.
     """
 
     _log = Logger()
 
     artifacts: Callable[[], ArtifactStore]
     now: Callable[[], datetime]
+    bound: Callable[[], BoundCertificates] = BoundCertificates
     _loop: LoopingCall = attrs.field(init=False)
     _stopping: bool = attrs.field(default=False, init=False)
     _complaint: str = attrs.field(default="", init=False)
@@ -58,6 +61,10 @@ class SweepLoop:
         """One turn. What the store cannot do now is said once, and tried again with the next turn."""
         await self._attempt(self._turn)
 
+    async def keep(self) -> None:
+        """Bring to the store what is only in memory, at the latest when everything ends."""
+        await self._attempt(self._keep)
+
     async def clients_departed(self, client_ids: Iterable[str]) -> None:
         """These were removed or disabled: remove what they were issued, now or as soon as the store can."""
         self._departed.update(client_ids)
@@ -65,8 +72,14 @@ class SweepLoop:
 
     async def _turn(self) -> None:
         await self._forget()
+        await self._keep()
         for _ in range(MOST_BATCHES):
             if self._stopping or await self.artifacts().sweep(self.now() - CLOCK_STEP, BATCH) < BATCH:
+                break
+
+    async def _keep(self) -> None:
+        for _ in range(MOST_BATCHES):
+            if await self.bound().keep(self.artifacts(), self.now(), BATCH) < BATCH:
                 break
 
     async def _forget(self) -> None:

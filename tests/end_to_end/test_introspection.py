@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -234,6 +236,30 @@ def test_a_revoked_certificate_ends_its_tokens(setup: Setup) -> None:
             eventually(lambda name=name: introspected(setup, tokens[name]) == INACTIVE)  # type: ignore[misc]  # it is bound
         assert introspected(setup, tokens["other"])["active"] is True
         assert daemon.event("token.introspected", mark, inactive="certificate")
+
+
+@pytest.mark.parametrize("ending", ["stop", "kill -9"])
+def test_a_certificate_that_is_revoked_while_the_daemon_is_down(setup: Setup, ending: str) -> None:
+    """Its client does not come again. What was answered in the last seconds before kill -9 is not covered."""
+    with running(setup, code=0 if ending == "stop" else -9) as daemon:
+        tokens = {name: issued(setup, name) for name in ("jwt", "opaque", "other")}
+        if ending == "kill -9":
+            assert eventually(lambda: kept_certificates(setup) == 3)
+            daemon.process.kill()
+            daemon.wait()
+    assert kept_certificates(setup) == 3
+    daemon.out.unlink()  # where the next one says that it is ready
+    revoke(setup, 2, "jwt", "opaque")
+    with running(setup):
+        for name in ("jwt", "opaque"):
+            eventually(lambda name=name: introspected(setup, tokens[name]) == INACTIVE)  # type: ignore[misc]  # it is bound
+        assert introspected(setup, tokens["other"])["active"] is True
+
+
+def kept_certificates(setup: Setup) -> int:
+    with closing(sqlite3.connect(f"file:{setup.directory}/mtlsd.db?mode=ro", uri=True)) as store:
+        found: int = store.execute("SELECT count(*) FROM artifact WHERE kind = 'certificate'").fetchone()[0]
+    return found
 
 
 @FORMATS

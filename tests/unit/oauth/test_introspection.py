@@ -268,6 +268,7 @@ class TestRevokedCertificate:
         assert world.ended(token) is None
 
     def test_a_certificate_that_nobody_remembers(self) -> None:
+        """It was killed before the certificate was kept: a matter of seconds."""
         world = World()
         token = world.issue("jwt").value
         world.bound = type(world.bound)()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, TypeVar
 
@@ -109,6 +109,10 @@ class World:
         keyring = Keyring(SigningKey(fresh_signer(), NOW), SigningKey(self.signer, NOW))
         own = OwnTokens.from_keyring(keyring, NOW)
         return AccessTokens(ISSUER, self.snapshot.clients, self.judge, own, self.artifacts, self.bound)
+
+    def keep(self, now: datetime = NOW) -> int:
+        """What is done in the background: how many certificates the store has got."""
+        return done(self.bound.keep(self.artifacts, now, 100))
 
     def authenticated(self, client_id: str) -> AuthenticatedClient:
         own = self.snapshot.clients.by_id(client_id)
