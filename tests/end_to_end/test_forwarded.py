@@ -181,3 +181,31 @@ def test_the_last_address_is_the_one_that_the_proxy_saw(setup: Setup, daemon: Da
     with wire(setup, "pinned") as connection:
         assert connection.send(request("good", fields)).status == 200
     assert daemon.event("token.issued", mark)["address"] == ADDRESS
+
+
+# -- a reload, on the same port ------------------------------------------------------------------------------
+
+
+def test_a_listener_becomes_a_proxys_and_a_clients_again(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Open connections prove nothing to the new rules, neither the client's own nor the proxy's (P28)."""
+    setup = proxied_setup(tmp_path_factory.mktemp("reloaded"))
+    listener = setup.listener("pinned")
+    forwarding = listener["forwarded"]
+    forwarded = [*FROM, *forwarded_by("nginx", presented(setup, "good"))]
+    with running(setup) as daemon, wire(setup, "pinned") as proxy:
+        assert proxy.send(request("good", forwarded)).status == 200
+
+        del listener["forwarded"]
+        listener["client_certificate"] = "required"
+        assert daemon.reload()["event"] == "reload.done"
+        assert proxy.send(request("good", forwarded)).status == 400
+        assert proxy.send(request("good")).status == 401
+        with Wire(setup, "pinned", presented(setup, "good")) as client:
+            assert client.send(request("good")).status == 200
+
+            listener.update(client_certificate="forwarded", forwarded=forwarding)
+            assert daemon.reload()["event"] == "reload.done"
+            assert client.send(request("good")).status == 400
+            others = [*FROM, *forwarded_by("nginx", presented(setup, "other"))]
+            assert client.send(request("other", others)).status == 400
+        assert proxy.send(request("good", forwarded)).status == 200
