@@ -14,6 +14,7 @@ import re
 
 from mtlsd.forwarded.codecs import pem, pems, unescaped
 from mtlsd.forwarded.forwarded import Field, ForwardedCertificate
+from mtlsd.forwarded.leaf_first import leaf_first
 from mtlsd.forwarded.nginx import ESCAPED
 
 PASSTHROUGH = "X-Amzn-Mtls-Clientcert"
@@ -34,8 +35,7 @@ def read(certificate: Field) -> ForwardedCertificate | None:
         return None
     if certificate.name == VERIFY.lower().encode("ascii"):
         return ForwardedCertificate(certificate.read(lambda text: pem(_unescaped(text))))
-    leaf, *chain = certificate.read(lambda text: pems(_unescaped(text)))
-    return ForwardedCertificate(leaf, tuple(chain))
+    return certificate.read(lambda text: leaf_first(pems(_unescaped(text))))
 
 
 def _unescaped(text: bytes) -> bytes:

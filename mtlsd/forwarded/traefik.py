@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from mtlsd.forwarded.codecs import base64_der, bounded
 from mtlsd.forwarded.forwarded import Field, ForwardedCertificate
+from mtlsd.forwarded.leaf_first import leaf_first
 
 
 def read(certificate: Field) -> ForwardedCertificate | None:
@@ -30,5 +31,4 @@ def certificates(text: bytes) -> ForwardedCertificate:
         raise ValueError("is percent-encoded, as Traefik wrote it before 2.9.4")
     members = text.split(b",")
     bounded(members[1:])
-    leaf, *chain = map(base64_der, members)
-    return ForwardedCertificate(leaf, tuple(chain))
+    return leaf_first(list(map(base64_der, members)))
