@@ -21,6 +21,7 @@ from mtlsd.config.endpoints import Place
 from mtlsd.config.files import Files
 from mtlsd.config.model import Forwarding, ProxyProtocol
 from mtlsd.config.notes import Notes
+from mtlsd.config.registrations import check_end
 from mtlsd.config.text import key_path, shown
 from mtlsd.errors import ConfigError
 from mtlsd.forwarded.formats import FORMATS, Reader
@@ -159,35 +160,39 @@ def _proxies(table: ForwardedTable, around: Around, notes: Notes) -> ClientIndex
         remedy = "Name both: the groups, and the names of the proxies in the certificates that they issue."
         notes.add("proxy_trust_anchors", "and proxy_san_dns belong together", remedy)
         return None
-    if not table.proxy_certificates and not table.proxy_trust_anchors:
+    pins = list(_pins(table, around, notes))
+    if len(pins) < len(table.proxy_certificates) or not (pins or table.proxy_san_dns):
         return None
-    files = Files(around.directory, notes)
-    pins = [files.certificates("proxy_certificates", name) for name in table.proxy_certificates]
-    found: list[dict[str, object]] = [
-        {
-            "client_id": f"proxy {san}",
-            "token_endpoint_auth_method": PKI,
-            "tls_client_auth_san_dns": san,
-            "trust_anchors": list(table.proxy_trust_anchors),
-        }
-        for san in table.proxy_san_dns
-    ]
-    registrations = []
+    known: list[Client] = []
     try:
         if pins:
-            metadata = {"client_id": "proxy", "token_endpoint_auth_method": SELF_SIGNED}
-            leaves = [pin[0].der for pin in pins if pin]
-            pinned = Client.from_metadata(
-                metadata, place=notes.place("proxy_certificates"), certificates=leaves
-            )
-            registrations.append(Registration(pinned, notes.file))
-        for one in found:
-            client = Client.from_metadata(one, place=notes.place("proxy_san_dns"))
-            registrations.append(Registration(client, notes.file))
-        return ClientIndex.build(registrations)
+            metadata: dict[str, object] = {"client_id": "proxy", "token_endpoint_auth_method": SELF_SIGNED}
+            place = notes.place("proxy_certificates")
+            known.append(Client.from_metadata(metadata, place=place, certificates=pins))
+        for name in table.proxy_san_dns:
+            known.append(Client.from_metadata(_named(name, table), place=notes.place("proxy_san_dns")))
+        return ClientIndex.build(Registration(client, notes.file) for client in known)
     except ConfigError as error:
         notes.found.extend(error.mistakes)
         return None
+
+
+def _pins(table: ForwardedTable, around: Around, notes: Notes) -> Iterator[bytes]:
+    """The first certificate of each file: a chain may follow, as proxies have it in one file."""
+    for name in table.proxy_certificates:
+        found = Files(around.directory, notes).certificates("proxy_certificates", name)
+        if found:
+            check_end("proxy_certificates", found[0], around.now, notes)
+            yield found[0].der
+
+
+def _named(name: str, table: ForwardedTable) -> dict[str, object]:
+    return {
+        "client_id": f"proxy {name}",
+        "token_endpoint_auth_method": PKI,
+        "tls_client_auth_san_dns": name,
+        "trust_anchors": list(table.proxy_trust_anchors),
+    }
 
 
 def _groups(table: ForwardedTable, known: Mapping[str, AnchorGroup], notes: Notes) -> Iterator[AnchorGroup]:

@@ -61,8 +61,13 @@ def _check_times(client: Client, now: datetime, notes: Notes) -> None:
             detail = refusal.facts.get("detail", "")
             notes.add("jwks", f"a certificate cannot be read: {detail}", "Register another one.")
             continue
-        until = f"{certificate.not_after:%Y-%m-%d}"
-        if certificate.not_after < now:
-            notes.warn("jwks", f"a certificate expired on {until}", "Remove it, and register its successor.")
-        elif certificate.not_after < now + SOON:
-            notes.warn("jwks", f"a certificate expires on {until}", "Register its successor beside it.")
+        check_end("jwks", certificate, now, notes)
+
+
+def check_end(key: str, certificate: Certificate, now: datetime, notes: Notes) -> None:
+    """Warn of a pinned certificate that has expired, or soon will."""
+    until = f"{certificate.not_after:%Y-%m-%d}"
+    if certificate.not_after < now:
+        notes.warn(key, f"a certificate expired on {until}", "Remove it, and register its successor.")
+    elif certificate.not_after < now + SOON:
+        notes.warn(key, f"a certificate expires on {until}", "Register its successor beside it.")

@@ -11,7 +11,7 @@ import pytest
 
 from mtlsd.config.model import ForwardedEncoding, ForwardedFormat
 from mtlsd.forwarded.formats import FORMATS
-from tests.unit.config.example import Example
+from tests.unit.config.example import Example, pem, pki
 
 HERE = "mtlsd.toml: listener.mtls"
 CREDENTIALS = "dmz:0123456789abcdef\n"
@@ -211,6 +211,13 @@ def test_all_others_need_one(example: Example) -> None:
 def test_where_clients_find_the_proxy(example: Example) -> None:
     del example.mtls["public_url"]
     assert f"{HERE}.public_url: is missing, and the endpoint tells the proxy's way alone" in example.told()
+
+
+def test_a_proxy_whose_certificate_expires(example: Example) -> None:
+    until = pki().valid(-1, 10)
+    example.put("pinned.pem", pem(pki().self_signed("a proxy", valid=until).leaf))
+    told = f"?{HERE}.forwarded.proxy_certificates: a certificate expires on {until[1]:%Y-%m-%d}"
+    assert told in example.told()
 
 
 def test_refuse_in(example: Example) -> None:
