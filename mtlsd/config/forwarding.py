@@ -24,6 +24,7 @@ from mtlsd.config.notes import Notes
 from mtlsd.config.registrations import check_end
 from mtlsd.config.text import key_path, shown
 from mtlsd.errors import ConfigError
+from mtlsd.forwarded.credentials import OVERFLOW_UID, known_uids
 from mtlsd.forwarded.formats import FORMATS, Reader
 from mtlsd.pki.path import AnchorGroup
 
@@ -223,11 +224,20 @@ def _credentials(table: ForwardedTable, directory: Path, notes: Notes) -> bytes 
 def _uids(table: ForwardedTable, notes: Notes) -> frozenset[int] | None:
     if not table.proxy_users:
         return None
-    uids = set()
+    uids, known = set(), known_uids()
     for index, name in enumerate(table.proxy_users):
+        key = key_path("proxy_users", index)
         try:
-            uids.add(pwd.getpwnam(name).pw_uid)
+            uid = pwd.getpwnam(name).pw_uid
         except KeyError:
             remedy = "Name the user as which the proxy's workers run: www-data, haproxy, caddy."
-            notes.add(key_path("proxy_users", index), f"{shown(name)} is no user of this machine", remedy)
+            notes.add(key, f"{shown(name)} is no user of this machine", remedy)
+            continue
+        if uid == OVERFLOW_UID:
+            remedy = "Have the proxy run as a user of its own."
+            notes.add(key, f"{shown(name)} is what the kernel calls everybody whom it cannot name", remedy)
+        elif not any(uid in own for own in known):
+            remedy = "Let mtlsd see the machine's users: PrivateUsers=no, by `systemctl edit mtlsd`."
+            notes.add(key, f"{shown(name)} is nobody in the user namespace that mtlsd runs in", remedy)
+        uids.add(uid)
     return frozenset(uids)

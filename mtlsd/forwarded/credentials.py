@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
+OVERFLOW_UID: Final = 65534
+"""What the kernel says of users whom the process's user namespace does not have (user_namespaces(7))."""
 _UCRED = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 
 
@@ -19,6 +24,15 @@ def uid_at(transport: object) -> int | None:
             return _uid(connected)
         transport = getattr(transport, "transport", None)
     return None
+
+
+def known_uids(uid_map: Path = Path("/proc/self/uid_map")) -> Sequence[range]:
+    """The users whom this process can tell apart; all of them where nobody says otherwise."""
+    try:
+        rows = [line.split() for line in uid_map.read_text().splitlines()]
+    except OSError:
+        return (range(1 << 32),)
+    return [range(int(first), int(first) + int(count)) for first, _, count in rows]
 
 
 def _uid(connected: socket.socket) -> int | None:

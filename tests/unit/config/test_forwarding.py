@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import getpass
 import os
+import pwd
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
 from mtlsd.config.model import ForwardedEncoding, ForwardedFormat
+from mtlsd.forwarded.credentials import known_uids
 from mtlsd.forwarded.formats import FORMATS
 from tests.unit.config.example import Example, pem, pki
 
@@ -85,6 +87,34 @@ def test_unix_socket(example: Example) -> None:
     [listener, _] = example.load().config.listeners
     assert listener.forwarding is not None
     assert listener.forwarding.proxy_uids == frozenset({os.getuid()})
+
+
+@pytest.mark.parametrize(
+    ("user", "told"),
+    [
+        ("nobody", "is what the kernel calls everybody whom it cannot name"),
+        ("no-such-user", "is no user of this machine"),
+    ],
+)
+def test_users_that_are_no_proxys(example: Example, user: str, told: str) -> None:
+    plain(example, "unix:/run/mtlsd/proxy.sock", proxy_users=[user])
+    assert f'{HERE}.forwarded.proxy_users[0]: "{user}" {told}' in example.told()
+
+
+def test_users_that_a_service_cannot_see(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with PrivateUsers=yes: everybody else has the same number there."""
+    uid = pwd.getpwnam("www-data").pw_uid
+    monkeypatch.setattr("mtlsd.config.forwarding.known_uids", lambda: [range(uid), range(uid + 1, 65535)])
+    plain(example, "unix:/run/mtlsd/proxy.sock", proxy_users=["www-data"])
+    told = '.forwarded.proxy_users[0]: "www-data" is nobody in the user namespace that mtlsd runs in'
+    assert HERE + told in example.told()
+
+
+def test_user_namespaces(tmp_path: Path) -> None:
+    uid_map = tmp_path / "uid_map"
+    uid_map.write_text("         0          0          1\n       998        998          1\n")
+    assert known_uids(uid_map) == [range(1), range(998, 999)]
+    assert 33 in known_uids(tmp_path / "none")[0]
 
 
 def test_proxy_v2(example: Example) -> None:
