@@ -143,8 +143,9 @@ class Server:
         self._status.start(self._reactor)
         self._sweeping.start(self._reactor)
         self._registering.start(self._reactor)
-        gone = departed((), self._background.registrations)
-        Deferred.fromCoroutine(self._sweeping.clients_departed(gone))
+        registered = self._background.registrations
+        Deferred.fromCoroutine(self._sweeping.clients_departed(departed((), registered)))
+        Deferred.fromCoroutine(self._sweeping.forget_unknown(self._store, registered))
         self._audit.event("server.started", {"version": __version__, "listeners": self._places()})
         self._watch = LoopingCall(lambda: Deferred.fromCoroutine(self._look()))
         self._watch.clock = self._reactor

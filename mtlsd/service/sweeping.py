@@ -11,8 +11,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from mtlsd.clients.departed import unknown
+from mtlsd.clients.index import Registration
 from mtlsd.oauth.bound import BoundCertificates
-from mtlsd.stores.interfaces import ArtifactStore, StoreError
+from mtlsd.stores.interfaces import ArtifactStore, Store, StoreError
 
 SWEEP_SECONDS = 5.0
 BATCH = 200
@@ -64,6 +66,19 @@ class SweepLoop:
     async def keep(self) -> None:
         """Bring to the store what is only in memory, at the latest when everything ends."""
         await self._attempt(self._keep)
+
+    async def forget_unknown(self, store: Store, registrations: Iterable[Registration]) -> None:
+        """Who is gone since the last time that mtlsd ran, such as a file that was removed, has departed, too.
+
+        :param registrations: those that are served now.
+        """
+
+        async def forget() -> None:
+            issued = await store.artifacts.client_ids()
+            self._departed.update(unknown(issued, registrations, await store.list_clients()))
+            await self._forget()
+
+        await self._attempt(forget)
 
     async def clients_departed(self, client_ids: Iterable[str]) -> None:
         """These were removed or disabled: remove what they were issued, now or as soon as the store can."""

@@ -54,6 +54,10 @@ INSERT INTO removed_grant (grant_id, until_at, emptied)
 SELECT :grant_id, max(:until, coalesce(max(expires_at), 0)), 0 FROM artifact WHERE grant_id = :grant_id
 ON CONFLICT (grant_id) DO UPDATE SET until_at = max(until_at, excluded.until_at), emptied = 0
 """
+_NEXT_CLIENT = "SELECT min(client_id) FROM artifact WHERE client_id > ?"
+_WAS_ISSUED = """
+SELECT 1 FROM artifact WHERE client_id = ? AND kind IN ('code', 'refresh_token', 'access_token') LIMIT 1
+"""
 _REMOVE_CLIENT = """
 INSERT OR REPLACE INTO removed_client (client_id, up_to_id) SELECT ?, coalesce(max(id), 0) FROM artifact
 """
@@ -151,6 +155,16 @@ def grant_removed(connection: sqlite3.Connection, grant_id: str, now: int) -> bo
         "SELECT 1 FROM removed_grant WHERE grant_id = ? AND until_at > ?", (grant_id, now)
     ).fetchone()
     return row is not None
+
+
+def client_ids(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """One look into the index for each client, however many rows it has."""
+    found: list[str] = []
+    own: str | None = ""
+    while (own := connection.execute(_NEXT_CLIENT, (own,)).fetchone()[0]) is not None:
+        if connection.execute(_WAS_ISSUED, (own,)).fetchone() is not None:
+            found.append(own)
+    return tuple(found)
 
 
 def remove_client(connection: sqlite3.Connection, client_id: str) -> None:

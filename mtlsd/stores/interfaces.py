@@ -173,6 +173,9 @@ class ArtifactStore(Interface):
     def grant_removed(grant_id: str, now: datetime) -> Deferred[bool]:
         """Whether that happened."""
 
+    def client_ids() -> Deferred[tuple[str, ...]]:
+        """The clients of which there are codes or tokens, perhaps expired or removed ones."""
+
     def remove_client(client_id: str, now: datetime) -> Deferred[None]:
         """Remove all that a client has now."""
 

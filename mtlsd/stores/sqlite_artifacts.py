@@ -68,6 +68,10 @@ class SQLiteArtifacts:
         at = to_microseconds(now)
         return self._database.read(lambda connection: rows.grant_removed(connection, grant_id, at))
 
+    def client_ids(self) -> Deferred[tuple[str, ...]]:
+        """As :class:`ArtifactStore`."""
+        return self._database.read(rows.client_ids)
+
     def remove_client(self, client_id: str, now: datetime) -> Deferred[None]:
         """As :class:`ArtifactStore`."""
         return self._database.write(lambda connection: rows.remove_client(connection, client_id))

@@ -14,10 +14,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 
+from cryptography import x509
+
 from mtlsd.oauth.artifacts import Artifact, Found, Kind
 from mtlsd.stores.interfaces import ArtifactStore
 from mtlsd.stores.sqlite import open_store
 from mtlsd.stores.workers import InlineWorker
+from tests.end_to_end import daemon as daemons
+from tests.end_to_end.setup import Setup
+from tests.end_to_end.test_grants import CALLBACK
+from tests.end_to_end.test_grants import World as Grants
 from tests.unit.stores.values import result_of
 
 ROOT = Path(__file__).parents[2]
@@ -195,3 +201,25 @@ CHECKS: dict[str, Callable[[ArtifactStore, str], bool]] = {
     "claimed": is_claimed,
     "removed": is_removed,
 }
+
+
+def test_a_client_that_is_removed_from_its_file_while_the_daemon_is_down(tmp_path: Path) -> None:
+    """What it was issued ends, so that whoever gets its client_id later inherits nothing."""
+    setup = Setup(tmp_path)
+    certificates = {}
+    for name in ("gone", "stays"):
+        acting = {"grant_types": ["authorization_code", "refresh_token"], "redirect_uris": [CALLBACK]}
+        setup.add_client(name, tls_client_auth_san_dns=f"{name}.example", **acting)
+        certificates[name] = setup.leaf(name, x509.DNSName(f"{name}.example"))
+    setup.add_listener("optional", "optional")
+    world = Grants(setup, certificates)
+    with daemons.running(setup) as daemon:
+        tokens = {name: world.tokens(name)["refresh_token"] for name in certificates}
+    gone = setup.document["client"].pop(0)
+    for registered in ((), (gone,)):
+        daemon.out.unlink()  # where the next one says that it is ready
+        setup.document["client"] += registered
+        with daemons.running(setup) as daemon:
+            assert world.post(world.with_refresh_token(tokens["stays"], "stays"), "stays").status == 200
+            refused = world.post(world.with_refresh_token(tokens["gone"], "gone"), "gone")
+    assert (refused.status, refused.json["error"]) == (400, "invalid_grant")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtlsd.clients.departed import departed
+from mtlsd.clients.departed import departed, unknown
 from mtlsd.clients.index import Registration
 from tests.unit.stores.values import named
 
@@ -26,3 +26,9 @@ def test_who_comes_or_comes_back_loses_nothing() -> None:
 
 def test_at_the_start_all_that_are_disabled() -> None:
     assert departed((), registered("a", "b", disabled="b")) == ("b",)
+
+
+def test_who_is_unknown() -> None:
+    """Of those of files and of the store, also of those who came into the store a moment ago."""
+    assert unknown("abcd", registered("a", disabled="a"), [named("c")]) == ("b", "d")
+    assert unknown((), registered("a"), ()) == ()

@@ -307,6 +307,15 @@ class ArtifactStoreContract(TestCase):
         self.sweep()
         self.assertIsNotNone(self.find())
 
+    def test_the_clients_that_were_issued_anything(self) -> None:
+        """Codes or tokens, each client once; what it pushed or registered with is nothing of the kind."""
+        for client_id in ("b", "a", "ä"):
+            for kind in ("code", "refresh_token", "access_token"):
+                self.save(artifact(f"{client_id} {kind}", kind, client_id))
+        self.save(artifact("1", "request_uri", "c"), artifact("2", "registration_token", "d"))
+        self.save(artifact("3", client_id=None), artifact("4", "refresh_token", "e"))
+        self.assertEqual(("a", "b", "e", "ä"), result_of(self.artifacts.client_ids()))
+
     def test_of_kind(self) -> None:
         """What there is of a kind, used or not; not what expired, was removed, or went with its client."""
         self.save(

@@ -81,6 +81,14 @@ class MemoryArtifacts:
     def grant_removed(self, grant_id: str, now: datetime) -> Deferred[bool]:
         return self._do(lambda: self._grant_removed(grant_id, now))
 
+    def client_ids(self) -> Deferred[tuple[str, ...]]:
+        def client_ids() -> tuple[str, ...]:
+            kinds = ("code", "refresh_token", "access_token")
+            found = {own.artifact.client_id for (kind, _), own in self.rows.items() if kind in kinds}
+            return tuple(sorted(own for own in found if own is not None))
+
+        return self._do(client_ids)
+
     def remove_client(self, client_id: str, now: datetime) -> Deferred[None]:
         def remove_client() -> None:
             for kind, key in list(self.rows):

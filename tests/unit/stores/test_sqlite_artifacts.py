@@ -169,6 +169,8 @@ def test_no_statement_scans_or_sorts(store: SQLiteStore, shell: sqlite3.Connecti
     result_of(store.artifacts.remove_client("a", NOW))
     result_of(store.artifacts.grant_removed("g", NOW))
     result_of(store.artifacts.of_kind("code", NOW))
+    result_of(store.artifacts.save(artifact("c", client_id="c"), now=NOW))
+    assert result_of(store.artifacts.client_ids())
     result_of(store.artifacts.sweep(NOW, 100))
     statements = {own for own in seen if own.lstrip().startswith(("SELECT", "INSERT", "UPDATE", "DELETE"))}
     assert len(statements) > 15
