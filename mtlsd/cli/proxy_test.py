@@ -32,7 +32,7 @@ from mtlsd.ops.audit import utc_now
 _NOBODY: Final = "mtlsd-proxy-test"
 _HONEST: Final = Forgery("", "an honest request")
 _SECONDS: Final = 300.0
-_CONTROL_SECONDS: Final = 20.0
+_CONTROL_SECONDS: Final = 10.0
 _OUTCOMES: Final[tuple[Outcome, ...]] = ("stripped", "refused", "leaks", "believed", "no answer")
 
 

@@ -8,10 +8,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.end_to_end.daemon import Daemon
+from tests.end_to_end.daemon import Daemon, mtlsd
 from tests.end_to_end.daemon import running as daemon_running
 from tests.end_to_end.real_proxies import ADDRESS, CLIENT, Fronted, running
 from tests.end_to_end.test_crossing import thumbprint
+from tests.end_to_end.test_docs import ROOT, Shown, blocks
 from tests.end_to_end.test_grants import claims_of
 from tests.end_to_end.tools import needs
 
@@ -103,3 +104,12 @@ def test_no_forgery_comes_through(fronted: Fronted, listener: str) -> None:
     report = fronted.tested(listener, fronted.good)
     assert report["ok"] is True
     assert len(report["forgeries"]) > 500
+
+
+def test_the_page_shows_what_is_printed(fronted: Fronted) -> None:
+    (block,) = blocks(ROOT / "docs/proxies.md", "text")
+    printed = mtlsd(
+        "proxy-test", "-c", fronted.setup.config, "--through", fronted.url("nginx"), "--listener", "nginx",
+        "--ca", fronted.setup.ca_file,
+    )  # fmt: skip
+    assert Shown("", block).fits(printed), printed
