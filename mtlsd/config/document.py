@@ -140,6 +140,7 @@ class AuthorizationTable:
     request_uri_seconds: Annotated[int, Between(5, 600)] = 60
     public_per_address_per_hour: Annotated[int, Between(1, 1_000_000)] = 600
     public_per_hour: Annotated[int, Between(1, 1_000_000)] = 3000
+    scope_texts: dict[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen

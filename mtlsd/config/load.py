@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import attrs
 
@@ -34,7 +35,7 @@ from mtlsd.config.read import Document, read_document
 from mtlsd.config.registering import check_registration, load_registration_policy
 from mtlsd.config.registrations import load_registration
 from mtlsd.config.revocation import Sources, check_revocation, with_revocation
-from mtlsd.config.text import check_names, shown
+from mtlsd.config.text import check_names, key_path, shown
 from mtlsd.config.urls import check_url
 from mtlsd.config.users import check_users, load_users
 from mtlsd.errors import ConfigError
@@ -106,7 +107,7 @@ class _Loader:
             drain_seconds=self.document.top.drain_seconds,
             registrations=tuple(known.registration for known in clients),
             tokens=outputs.tokens,
-            requests=_requests(self.document.authorization, self._is_fapi2),
+            requests=_requests(self.document.authorization, self._is_fapi2, self.notes.at("authorization")),
             store=outputs.store,
             audit=outputs.audit,
             fetch=fetch,
@@ -237,7 +238,14 @@ class _Loader:
         return _Outputs(tokens, store, audit_file(document.audit.file, directory, self.notes.at("audit")))
 
 
-def _requests(table: AuthorizationTable, fapi2: bool) -> Requests:
+LONGEST_SCOPE_TEXT: Final = 200
+
+
+def _requests(table: AuthorizationTable, fapi2: bool, notes: Notes) -> Requests:
+    for scope, text in table.scope_texts.items():
+        if not text.strip() or not text.isprintable() or len(text) > LONGEST_SCOPE_TEXT:
+            remedy = f"Take one line of at most {LONGEST_SCOPE_TEXT} characters."
+            notes.add(key_path("scope_texts", scope), f"is {shown(text)}", remedy)
     pushed = fapi2 if table.require_pushed is None else table.require_pushed
     return Requests(
         require_pushed=pushed,
@@ -245,6 +253,7 @@ def _requests(table: AuthorizationTable, fapi2: bool) -> Requests:
         request_uri_seconds=table.request_uri_seconds,
         public_per_address_per_hour=table.public_per_address_per_hour,
         public_per_hour=table.public_per_hour,
+        scope_texts=table.scope_texts,
     )
 
 

@@ -206,6 +206,7 @@ class Requests:
     :ivar request_uri_seconds: how long a pushed request can be opened.
     :ivar public_per_address_per_hour: how many requests of public clients may be pushed from one address.
     :ivar public_per_hour: how many of one public client may be, from everywhere.
+    :ivar scope_texts: what users read in place of a scope-token.
     """
 
     require_pushed: bool
@@ -213,6 +214,7 @@ class Requests:
     request_uri_seconds: int
     public_per_address_per_hour: int
     public_per_hour: int
+    scope_texts: Mapping[str, str]
 
 
 @attrs.frozen

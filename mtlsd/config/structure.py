@@ -113,6 +113,8 @@ def type_text(kind: Any) -> str:
     if get_origin(kind) is tuple:
         inner = type_text(arguments[0])
         return f"a list of {'strings' if inner == 'a string' else inner.removeprefix('one of ')}"
+    if get_origin(kind) is dict:
+        return "a table of strings"
     if type(None) in arguments:
         return type_text(next(argument for argument in arguments if argument is not type(None)))
     return {str: "a string", bool: "true or false"}.get(kind, "a table")
@@ -174,6 +176,15 @@ def _list_factory(kind: Any, converter: Converter) -> Any:
     return hook
 
 
+def _texts(value: object, kind: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise _unfit(value, kind)
+    for name, text in value.items():
+        if type(text) is not str:
+            raise _Unfit(f"{shown(name)} {_unfit(text, kind).message}", f"It takes {type_text(kind)}.")
+    return value
+
+
 def _table_factory(cls: Any, converter: Converter) -> Any:
     read = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True)
 
@@ -199,6 +210,7 @@ def _converter() -> Converter:
         converter.register_structure_hook(cls, _exactly(cls))
     converter.register_structure_hook_factory(_is_bounded, _bounded)
     converter.register_structure_hook_func(_has_origin(Literal), _choice)
+    converter.register_structure_hook_func(_has_origin(dict), _texts)
     converter.register_structure_hook_factory(_has_origin(tuple), _list_factory)
     converter.register_structure_hook_factory(attrs.has, _table_factory)
     return converter

@@ -77,6 +77,7 @@ class People:
             conversation=Conversation(endpoint, sessions, login),
             pages=Pages.from_templates(urlsplit(config.issuer).netloc, own.templates),
             names={client.client_id: client.client_name for client in registered if client.client_name},
+            scope_texts=config.requests.scope_texts,
         )
 
     def standing_of(self, config: Config) -> StandingOf:

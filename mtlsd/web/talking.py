@@ -21,4 +21,4 @@ class Talking:
     conversation: Conversation
     pages: Pages
     names: Mapping[str, str]
-    scope_texts: Mapping[str, str] = attrs.field(factory=dict)
+    scope_texts: Mapping[str, str]

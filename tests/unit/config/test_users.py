@@ -71,3 +71,21 @@ def test_templates(example: Example) -> None:
     assert loaded.config.users.templates == {"style.css": "p { color: red }"}
     places = [str(note.place) for note in loaded.warnings if "users" in note.place]
     assert places == ["mtlsd.toml: users.idle_minutes", "mtlsd.toml: users.templates"]
+
+
+def test_texts_of_scopes(example: Example) -> None:
+    assert example.load().config.requests.scope_texts == {}
+    texts = {"invoices:read": "Read your invoices", "é": "x" * 200}
+    example.document["authorization"] = {"scope_texts": texts}
+    assert example.load().config.requests.scope_texts == texts
+
+
+@pytest.mark.parametrize("text", ["", " ", "two\nlines", "x" * 201, "\u202e", 1, ["x"], {"a": "b"}])
+def test_texts_that_nobody_could_read(example: Example, text: object) -> None:
+    example.document["authorization"] = {"scope_texts": {"read": text}}
+    assert "authorization.scope_texts" in str(example.told())
+
+
+def test_texts_are_a_table(example: Example) -> None:
+    example.document["authorization"] = {"scope_texts": ["read"]}
+    assert "authorization.scope_texts: is a list" in str(example.told())

@@ -111,7 +111,8 @@ class World:
         )
         conversation = Conversation(endpoint, sessions, self.login)
         names = {own.client_id: own.client_name for own in self.clients if own.client_name}
-        talking = Talking(conversation, Pages.from_templates("as.example.com", {}), names)
+        texts = {"write": "Change <b>everything</b>"}
+        talking = Talking(conversation, Pages.from_templates("as.example.com", {}), names, texts)
         serving: Any = SimpleNamespace(talking=talking)
         self.current = Current(
             serving, lambda *event: self.events.append(event), lambda: self.now, lambda: "id"

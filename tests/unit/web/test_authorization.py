@@ -73,6 +73,14 @@ def test_the_user_says_no(world: World) -> None:
     assert codes(world) == 0
 
 
+def test_scopes_with_a_text(world: World) -> None:
+    """What an operator calls them; others by their names."""
+    consent = Browser(world).log_in(asking(scope="read write"))
+    assert "<li><code>read</code></li>" in consent.body
+    assert "<li>Change &lt;b&gt;everything&lt;/b&gt;</li>" in consent.body
+    assert ">write<" not in consent.body
+
+
 def test_a_session_needs_no_second_login(world: World) -> None:
     browser = Browser(world)
     browser.log_in(asking())
