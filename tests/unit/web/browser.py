@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from types import SimpleNamespace
 from typing import Any, Literal
 from unittest import mock
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import attrs
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
@@ -202,3 +202,14 @@ def asking(client_id: str = "web", **changes: str) -> str:
         "scope": "read", "code_challenge": challenge_of(VERIFIER), "code_challenge_method": "S256",
     }  # fmt: skip
     return "/authorize?" + urlencode({key: value for key, value in {**usual, **changes}.items() if value})
+
+
+def answer_of(page: Page) -> dict[str, str]:
+    """What the client is told, at its redirect URI."""
+    assert page.status == 303
+    assert page.location.startswith(CALLBACK + "?")
+    return {name: value for name, (value,) in parse_qs(urlsplit(page.location).query).items()}
+
+
+def codes(world: World) -> int:
+    return sum(kind == "code" for kind, _ in world.artifacts.rows)
