@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,9 @@ from tests.end_to_end.tools import needs
 
 pytestmark = needs("nginx", "haproxy", "apache2", "caddy", "curl", "openssl")
 
-PINNED = {"proxy_certificates": ["presented/proxy/client.pem"]}
-SECRET = {"proxy_credentials": "credentials"}
-LISTENERS: dict[str, tuple[str, dict[str, object]]] = {
+PINNED: dict[str, Any] = {"proxy_certificates": ["presented/proxy/client.pem"]}
+SECRET: dict[str, Any] = {"proxy_credentials": "credentials"}
+LISTENERS: dict[str, tuple[str, dict[str, Any]]] = {
     "nginx": ("nginx", {"format": "nginx", **PINNED}),
     "nginx-header": (
         "nginx",
@@ -52,7 +53,7 @@ ALSO_PASSED = pytest.mark.parametrize("listener", [*LISTENERS, *PASSTHROUGH])
 def fronted(tmp_path_factory: pytest.TempPathFactory) -> Fronted:
     made = Fronted(tmp_path_factory.mktemp("mtlsd"))
     for name, (_, forwarded) in LISTENERS.items():
-        made.add(name, **forwarded)  # type: ignore[arg-type]  # as they stand above
+        made.add(name, **forwarded)
     for name, (_, version) in PASSTHROUGH.items():
         made.add_passthrough(name, version)
     return made

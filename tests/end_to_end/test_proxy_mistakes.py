@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -18,7 +19,7 @@ from tests.end_to_end.tools import needs
 
 pytestmark = needs("nginx", "haproxy", "apache2", "caddy", "curl", "openssl")
 
-PINNED = {"proxy_certificates": ["presented/proxy/client.pem"]}
+PINNED: dict[str, Any] = {"proxy_certificates": ["presented/proxy/client.pem"]}
 
 
 @attrs.frozen

@@ -142,7 +142,7 @@ def _exchange(connection: ssl.SSLSocket, request: bytes, until: float) -> Answer
             if not octets:
                 break
             received += octets
-    return _read(received)
+    return read_answer(received)
 
 
 def _left(until: float) -> float:
@@ -164,7 +164,8 @@ def _is_whole(received: bytes) -> bool:
     return body.endswith(b"0" + _HEAD_END)
 
 
-def _read(received: bytes) -> Answer:
+def read_answer(received: bytes) -> Answer:
+    """An HTTP/1.1 answer; anything else is none."""
     head, _, body = received.partition(_HEAD_END)
     words = head.split(b" ", 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1][:3].isdigit():
