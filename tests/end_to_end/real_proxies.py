@@ -49,6 +49,7 @@ class Fronted:
         self.other = self._leaf("other", "other.example")
         self.revoked = self._leaf("revoked", NAME)
         self.ca.revoke(self.revoked.certificate)
+        self.large = self._leaf("large", ",DNS:".join([NAME, *(f"name-{n}.example" for n in range(150))]))
         lists = [self._list(ca, directory) for ca in (root, self.ca)]
         for name, intermediates in (("held", [str(self.ca.certificate)]), ("bare", [])):
             self.setup.document["trust_anchors"].append(

@@ -245,3 +245,12 @@ def test_which_listener(directory: Path, mtlsd: Mtlsd) -> None:
     assert "ssl_verify_client" in mtlsd("proxy-config", "nginx", "--listener", "proxied").out
     assert "stream {" in mtlsd("proxy-config", "nginx", "--listener", "passed-on").out
     assert mtlsd("proxy-config", "nginx", "--listener", "mtls").code == USAGE
+
+
+def test_the_page_tells_which_format_is_for_which_proxy() -> None:
+    page = (Path(__file__).parents[3] / "docs/proxies.md").read_text("utf-8")
+    for program in PROGRAMS.values():
+        found = re.search(rf"^\| {program.title} \| ([^|]*) \|", page, re.MULTILINE)
+        assert found
+        told = re.sub(r"`header` with `([\w-]+)`", r"`header \1`", found[1])
+        assert tuple(re.findall(r"`([^`]+)`", told)) == program.formats
