@@ -12,14 +12,25 @@ from mtlsd.pki.printable import printable
 
 _LONGEST_SHOWN: Final = 200
 _MOST_SHOWN: Final = 8
+_GREATEST_SHOWN: Final = 1 << 63
 
 
 def shown(value: object) -> Fact:
-    """What a stranger wrote, in a form and length that a log can hold."""
-    if value is None or isinstance(value, bool | int):
-        return value
+    """What a stranger wrote, in a form and length that a log can hold.
+
+    Of lists the first members are shown, and of lists in those no more than that they are there: each pair of
+    quotes around others would make the text twice as long.
+    """
     if isinstance(value, list | tuple | set | frozenset):
-        return [str(shown(one)) for one in list(value)[:_MOST_SHOWN]]
+        return [str(_shown_one(one)) for one in list(value)[:_MOST_SHOWN]]
+    return _shown_one(value)
+
+
+def _shown_one(value: object) -> str | int | None:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < _GREATEST_SHOWN else "an integer out of bounds"
     text = value if isinstance(value, str) else type(value).__name__
     return printable(text[:_LONGEST_SHOWN])
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mtlsd import reasons
 from mtlsd.errors import Reason
 from mtlsd.jose import b64
-from mtlsd.resource_server.values import TokenRules, scope_names
+from mtlsd.resource_server.values import RefusedToken, TokenRules, scope_names
 from mtlsd.resource_server.verifier import LONGEST_TOKEN, kid_of, verify_introspected, verify_jwt
 from tests.unit.jose.keys import NOW
 from tests.unit.resource_server.world import (
@@ -315,6 +315,19 @@ def test_what_strangers_write_is_made_printable() -> None:
     assert seen.isascii()
     assert seen.isprintable()
     assert len(seen) < 300
+
+
+@pytest.mark.parametrize("name", ["typ", "alg"])
+@pytest.mark.parametrize(
+    "written", ["'\"", ["'\""] * 200, 7**5000, {"a": 1}], ids=["quotes", "list", "integer", "object"]
+)
+def test_what_strangers_write_is_short(name: str, written: object) -> None:
+    """Lists in lists, each with quotes around the others, would double the text at each level."""
+    for _ in range(18):
+        written = [written]
+        found = verdict(token(header={name: written}))
+        assert isinstance(found, RefusedToken)
+        assert len(repr(found)) < 2500
 
 
 @pytest.mark.parametrize(
