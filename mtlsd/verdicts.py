@@ -130,5 +130,5 @@ def _may_be_remembered(presented: PresentedCertificate, standing: Standing) -> b
 def _key(presented: PresentedCertificate) -> _Key:
     built = presented.path is not None
     others = presented.chain if presented.path is None else presented.path
-    digests = tuple(hashlib.sha256(der).digest() for der in others)
+    digests = tuple(hashlib.sha256(der).digest() for der in others) if others else ()
     return presented.listener, hashlib.sha256(presented.leaf).digest(), digests, built

@@ -92,8 +92,10 @@ def pem(text: bytes) -> bytes:
     body = text[len(_BEGIN) : -len(_END)]
     if b"-" in body:
         raise ValueError("holds more than one certificate, or something else than one")
-    octets = base64_octets(body.replace(b"\n", b""))
-    if to_pem(octets) != text:
+    joined = body.replace(b"\n", b"")
+    octets = base64_octets(joined)
+    feeds = (len(joined) - 1) // _LINE
+    if len(body) != len(joined) + feeds or body[_LINE :: _LINE + 1] != b"\n" * feeds:
         raise ValueError(f"has lines that are not of {_LINE} characters")
     return der(octets)
 
@@ -136,13 +138,6 @@ def _between(text: bytes, begin: bytes, end: bytes) -> bytes:
     return body
 
 
-def to_pem(octets: bytes) -> bytes:
-    """The PEM of these octets, as OpenSSL and Go write it."""
-    text = binascii.b2a_base64(octets, newline=False)
-    lines = (text[start : start + _LINE] for start in range(0, len(text), _LINE))
-    return _BEGIN + b"\n".join(lines) + _END
-
-
 def unescaped(text: bytes, escaped: bytes) -> bytes:
     """Undo percent-encoding (RFC 3986 section 2.1).
 
@@ -155,6 +150,8 @@ def unescaped(text: bytes, escaped: bytes) -> bytes:
         if character in text:
             raise ValueError(f"has an octet {octet:02X} that should be percent-encoded")
     for octet in escaped:
-        for code in {b"%%%02X" % octet, b"%%%02x" % octet}:
-            text = text.replace(code, bytes([octet]))
+        text = text.replace(b"%%%02X" % octet, bytes([octet]))
+    if b"%" in text:  # seldom: most programs write upper case
+        for octet in escaped:
+            text = text.replace(b"%%%02x" % octet, bytes([octet]))
     return text

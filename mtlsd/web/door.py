@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections import OrderedDict
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, ClassVar
+from weakref import WeakSet
 
 import attrs
 from twisted.python.failure import Failure
@@ -87,9 +87,10 @@ class ProxyDoor(Door):
 
     rules: ProxyRules = attrs.field(kw_only=True)
     _own: frozenset[bytes] = attrs.field(init=False)
-    _read: OrderedDict[tuple[bytes, ...], ForwardedCertificate | None] = attrs.field(
-        factory=OrderedDict, init=False
-    )
+    _foreign: frozenset[bytes] = attrs.field(init=False)
+    _read: dict[tuple[bytes, ...], PresentedCertificate] = attrs.field(factory=dict, init=False)
+    # The kernel says who has connected, so it says the same as long as the connection is open
+    _by_users: WeakSet[object] = attrs.field(factory=WeakSet, init=False)
 
     @_own.default
     def _own_fields(self) -> frozenset[bytes]:
@@ -98,6 +99,10 @@ class ProxyDoor(Door):
             return frozenset()
         credentials = () if self.rules.credentials is None else (CREDENTIALS_FIELD,)
         return frozenset((*by.fields, *by.beside, self.rules.client_address, *credentials))
+
+    @_foreign.default
+    def _others_fields(self) -> frozenset[bytes]:
+        return self.guarded - self._own
 
     def render(self, request: IRequest) -> bytes | int:
         try:
@@ -123,8 +128,15 @@ class ProxyDoor(Door):
         speak_for(request, self._client(request, values))
         return None if provisional is None else self._after_judging(request, provisional)
 
-    def _values(self, request: IRequest) -> dict[bytes, bytes]:
-        """The fields that only the proxy may send, each at most once."""
+    def _values(self, request: IRequest) -> Mapping[bytes, bytes]:
+        """Fields by name, in lower case, of which those that only the proxy may send are there once."""
+        head = getattr(request, "head", None)
+        if head is None or len(head.values) < len(head.fields) or not self._foreign.isdisjoint(head.values):
+            return self._checked_values(request)
+        values: Mapping[bytes, bytes] = head.values  # as nearly always: no field at all is there twice
+        return values
+
+    def _checked_values(self, request: IRequest) -> Mapping[bytes, bytes]:
         values: dict[bytes, bytes] = {}
         for name, value in _fields(request):
             key = name.lower()
@@ -136,7 +148,7 @@ class ProxyDoor(Door):
                 raise _misplaced(key)
         return values
 
-    def _client(self, request: IRequest, values: dict[bytes, bytes]) -> ForwardedPeer:
+    def _client(self, request: IRequest, values: Mapping[bytes, bytes]) -> ForwardedPeer:
         rules = self.rules
         if rules.format is None:
             header = header_below(_transport(request))
@@ -146,38 +158,41 @@ class ProxyDoor(Door):
                 detail = "the client presented a certificate, and the proxy does not forward it"
                 raise Refusal(reasons.FORWARDED_MALFORMED, {"detail": detail})
             return ForwardedPeer(rules.listener, header.address, self._presented(header.client_certificate))
-        certificate = self._certificate(rules.format, values)
+        presented = self._read_from(rules.format, values)
         address = last_address(rules.client_address, values.get(rules.client_address, b""))
-        return ForwardedPeer(rules.listener, address, self._presented(certificate))
+        return ForwardedPeer(rules.listener, address, presented)
 
     def _presented(self, certificate: ForwardedCertificate | None) -> PresentedCertificate | None:
         if certificate is None:
             return None
         return PresentedCertificate(certificate.leaf, certificate.chain, self.rules.listener, "forwarded")
 
-    def _certificate(self, by: Reader, values: dict[bytes, bytes]) -> ForwardedCertificate | None:
+    def _read_from(self, by: Reader, values: Mapping[bytes, bytes]) -> PresentedCertificate | None:
         """What the format says; clients come again, so it is remembered for a while."""
-        key = tuple(values.get(name, b"") for name in by.fields)
-        if key in self._read:
-            return self._read[key]
-        certificate = by.parse(values)
-        if sum(map(len, key)) <= _REMEMBERED_BYTES:
-            self._read[key] = certificate
-            if len(self._read) > _REMEMBERED:
-                self._read.popitem(last=False)
-        return certificate
+        key = tuple([values.get(name, b"") for name in by.fields])
+        known = self._read.get(key)
+        if known is not None:
+            return known
+        presented = self._presented(by.parse(values))
+        if presented is not None and sum(map(len, key)) <= _REMEMBERED_BYTES:
+            if len(self._read) >= _REMEMBERED:
+                del self._read[next(iter(self._read))]
+            self._read[key] = presented
+        return presented
 
     # -- who the proxy is ------------------------------------------------------------------------------------
 
     def _check_uid(self, request: IRequest) -> None:
-        if self.rules.uids is None:
+        transport = _transport(request)
+        if self.rules.uids is None or transport in self._by_users:
             return
-        uid = uid_at(_transport(request))
+        uid = uid_at(transport)
         if uid not in self.rules.uids:
             seen = "no UNIX socket" if uid is None else f"user {uid}"
             raise Refusal(reasons.FORWARDED_PROXY, {"expected": "one of proxy_users", "seen": seen})
+        self._by_users.add(transport)
 
-    def _check_credentials(self, values: dict[bytes, bytes]) -> None:
+    def _check_credentials(self, values: Mapping[bytes, bytes]) -> None:
         if self.rules.credentials is None:
             return
         given = hashlib.sha256(values.get(CREDENTIALS_FIELD, b"")).digest()

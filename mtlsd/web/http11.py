@@ -16,6 +16,7 @@ import attrs
 
 from mtlsd import reasons
 from mtlsd.errors import Refusal
+from mtlsd.forwarded.spellings import CREDENTIALS_FIELD
 from mtlsd.web.chunked import ChunkedBody
 from mtlsd.web.diagnose import bad_octet, diagnose
 from mtlsd.web.limits import Limits
@@ -26,8 +27,12 @@ _head = re.compile(
     rb"(" + TOKEN + rb"++) ([\x21-\x7e]++) (HTTP/1\.[01])\r\n"
     rb"((?:" + TOKEN + rb"++:" + FIELD_CONTENT + rb"*+\r\n)*+)\r\n"
 ).fullmatch
-_REMEMBERED_BYTES = 1024  # a larger head is parsed anew: what is remembered should not take much memory
+# A larger head is parsed anew: what is remembered should not take much memory. Each connection remembers its
+# last one; those that a listener remembers for all may have a certificate in them, which a proxy forwards.
+_LAST_BYTES = 1024
+_REMEMBERED_BYTES = 4096
 _REMEMBERED_HEADS = 256
+_CREDENTIALS = frozenset({b"authorization", CREDENTIALS_FIELD})
 _field_lines = re.compile(rb"([^:\r\n]++):[ \t]*+([^\r\n]*+)\r\n").findall
 
 
@@ -121,7 +126,7 @@ class RememberedHeads:
         if known is not None and known[2] is limits:
             return known[0], known[1]
         head = Head.from_bytes(raw, limits)
-        if len(raw) <= _REMEMBERED_BYTES and b"authorization" not in head.values:
+        if len(raw) <= _REMEMBERED_BYTES and _CREDENTIALS.isdisjoint(head.values):
             if len(self._heads) >= _REMEMBERED_HEADS:
                 del self._heads[next(iter(self._heads))]
             self._heads[raw] = raw, head, limits
@@ -234,7 +239,7 @@ class RequestParser:
         raw = bytes(self._buffer[: end + 4])
         raw, head = self._remembered.parse(raw, limits)
         self._buffer = self._buffer[end + 4 :]
-        if len(raw) <= _REMEMBERED_BYTES:
+        if len(raw) <= _LAST_BYTES:
             self._last_raw, self._last_head = raw, head
         return head
 
