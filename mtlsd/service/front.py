@@ -88,7 +88,10 @@ class Front(ServerFactory[Any]):
         self, listener: Listener, tls: PreparedTLS | None, door: Door, current: Current, reactor: Any
     ) -> None:
         self.channels = ChannelFactory(
-            door, reactor, limits=_limits(listener), error_body=_error_body(current)
+            door,
+            reactor,
+            limits=_limits(listener),
+            error_body=_error_body(current, lambda: self._listener.name),
         )
         self._listener = listener
         self._reactor = reactor
@@ -153,12 +156,16 @@ def _connection_limits(listener: Listener) -> ConnectionLimits:
     return ConnectionLimits(listener.limits.connections, listener.limits.connections_per_address)
 
 
-def _error_body(current: Current) -> ErrorBody:
-    """The body of an answer that the channel gives by itself, before any resource, and its event."""
+def _error_body(current: Current, listener: Callable[[], str]) -> ErrorBody:
+    """The body of an answer that the channel gives by itself, before any resource, and its event.
+
+    :param listener: its name, which a connection without TLS does not know.
+    """
 
     def body(refusal: Refusal, transport: object) -> tuple[HeaderList, bytes]:
         correlation_id = current.random_id()
-        current.audit("request.refused", refused_facts(refusal, correlation_id, transport))
+        facts: dict[str, Fact] = {"listener": listener(), **refused_facts(refusal, correlation_id, transport)}
+        current.audit("request.refused", facts)
         headers: HeaderList = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
         return headers, error_json(refusal, correlation_id)
 

@@ -68,7 +68,7 @@ def test_a_request_that_nobody_could_read_has_an_event() -> None:
     events: list[tuple[str, dict[str, Fact]]] = []
     current = Current(cast(Any, None), lambda *event: events.append(event), utc_now, lambda: "an-id")
     refusal = Refusal(reasons.REQUEST_MALFORMED, {"rule": "RFC 9112 section 5", "detail": "x" * 9000})
-    _, body = _error_body(current)(refusal, Connection())
+    _, body = _error_body(current, lambda: "mtls")(refusal, Connection())
     assert json.loads(body)["correlation_id"] == "an-id"
     [(name, facts)] = events
     assert name == "request.refused"
