@@ -169,8 +169,8 @@ def test_sizes_of_revocation() -> None:
 def test_metrics() -> None:
     """Every metric is there, with its labels."""
     metrics = Metrics(lambda: [SourceSample("a", "crl", "b", True, 1.0, 1.0, 1)])
-    for event, reason in (("handshake.refused", "x"), ("token.refused", "x"), ("request.refused", "x")):
-        metrics.count(event, {"reason": reason})
+    for event in ("handshake.refused", "token.refused", "request.refused", "forwarding.refused"):
+        metrics.count(event, {"reason": "x"})
     metrics.count("token.issued", {"revocation_unchecked": ["a"]})
     shown = {sample.name: set(sample.labels) for family in metrics.collect() for sample in family.samples}
     rows = re.findall(r"^\| `(mtlsd_\w+)` \| ([^|]*)\|", PAGE.read_text("utf-8"), re.MULTILINE)
