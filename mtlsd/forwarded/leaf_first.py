@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -10,6 +11,10 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from mtlsd.errors import Refusal
 from mtlsd.forwarded.forwarded import ForwardedCertificate
 from mtlsd.pki.certificate import Certificate
+
+_MOST_VERIFIED: Final = 12
+"""Signatures of one chain: enough for four certificates in any order, and for ten in theirs. Whoever makes up
+certificates chooses what each of them costs."""
 
 
 def leaf_first(certificates: Sequence[bytes]) -> ForwardedCertificate:
@@ -23,22 +28,45 @@ def leaf_first(certificates: Sequence[bytes]) -> ForwardedCertificate:
     :raises ValueError: where one of them has not.
     """
     leaf, *chain = certificates
-    above = [leaf]
-    left = [other for other in chain if other != leaf]
+    if len(chain) == chain.count(leaf):
+        return ForwardedCertificate(leaf, tuple(chain))
+    above = list(filter(None, [_read(leaf)]))
+    left = [_read(other) for other in dict.fromkeys(chain) if other != leaf]
+    verified = 0
     for own in above:  # which grows
-        issuers = [other for other in left if _is_issued_by(own, other)]
-        left = [other for other in left if other not in issuers]
-        above += issuers
+        for other in tuple(left):
+            if other is None or not _has_its_name(other, own):
+                continue
+            verified += 1
+            if verified > _MOST_VERIFIED:
+                raise ValueError("has certificates in an order in which no client sends them")
+            if _has_signed(other, own):
+                left.remove(other)
+                above.append(other)
     if left:
         raise ValueError("has certificates that are not above the first: two fields may have been joined")
     return ForwardedCertificate(leaf, tuple(chain))
 
 
-def _is_issued_by(der: bytes, issuer: bytes) -> bool:
+def _read(der: bytes) -> x509.Certificate | None:
+    """None where it cannot be read."""
     try:
-        for each in (der, issuer):
-            Certificate.from_der(each)  # `cryptography` has many ways to fail, and at any time
-        x509.load_der_x509_certificate(der).verify_directly_issued_by(x509.load_der_x509_certificate(issuer))
-    except (Refusal, InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        Certificate.from_der(der)  # `cryptography` has many ways to fail, and at any time
+        return x509.load_der_x509_certificate(der)
+    except (Refusal, UnsupportedAlgorithm, ValueError, TypeError):
+        return None
+
+
+def _has_its_name(issuer: x509.Certificate, own: x509.Certificate) -> bool:
+    try:
+        return issuer.subject == own.issuer
+    except ValueError:
+        return False
+
+
+def _has_signed(issuer: x509.Certificate, own: x509.Certificate) -> bool:
+    try:
+        own.verify_directly_issued_by(issuer)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
         return False
     return True
