@@ -198,10 +198,10 @@ def names_alike(target: Target) -> Cases:
     for name, setting in ((b"X-SSL-Client-Cert", "nginx"), (b"Client-Cert", "rfc9440")):
         for what, other, is_name in alike(name):
             lines = (other + b": " + target.value(setting),)
-            yield Case(DIRECT[0], what, lines, (MISMATCH | UNEXPECTED) if is_name else SYNTAX)
-            yield Case(UNKNOWN[0], what, lines, (NOTHING | UNEXPECTED) if is_name else SYNTAX)
+            yield Case(DIRECT[0], f"{name!r}, {what}", lines, MISMATCH if is_name else SYNTAX)
+            yield Case(UNKNOWN[0], f"{name!r}, {what}", lines, NOTHING if is_name else SYNTAX)
             behind = (*target.own("pinned"), *lines)
-            yield Case(Place("pinned"), what, behind, (MISMATCH | UNEXPECTED) if is_name else SYNTAX)
+            yield Case(Place("pinned"), f"{name!r}, {what}", behind, MISMATCH if is_name else SYNTAX)
 
 
 def values_of_every_kind(target: Target) -> Cases:
@@ -210,10 +210,10 @@ def values_of_every_kind(target: Target) -> Cases:
         for setting in SETTINGS:
             for name, value in target.fields(setting, "good"):
                 for how, alter in UNALTERED.items():
-                    yield Case(place, f"{setting} {how}", (line(name, alter(value)),), UNEXPECTED)
+                    yield Case(place, f"{setting} {name!r} {how}", (line(name, alter(value)),), UNEXPECTED)
                 for how, (alter, why) in ALTERED.items():
                     expected = SYNTAX if why == SYNTAX else UNEXPECTED
-                    yield Case(place, f"{setting} {how}", (line(name, alter(value)),), expected)
+                    yield Case(place, f"{setting} {name!r} {how}", (line(name, alter(value)),), expected)
 
 
 def beside_what_the_proxy_sends(target: Target) -> Cases:
