@@ -254,6 +254,20 @@ class TestMemory:
             remembering.judge(other, NOW)
         assert remembering.judge(first, NOW) is not found
 
+    def test_a_client_fills_no_memory(self, honest: Snapshot) -> None:
+        """A proxy forwards whatever its client has sent beside its certificate."""
+        remembering = Judge(honest)
+        for good in (REAL.leaf(), REAL.pinned):
+            through = attrs.evolve(offline(good), source="forwarded")
+            found = remembering.judge(through, NOW)
+            assert remembering.judge(through, NOW) is found
+            before = remembering.remembered
+            for more in [(REAL.self_signed(f"{number}").leaf,) for number in range(5)] + [good.chain * 2]:
+                longer = attrs.evolve(through, chain=(*good.chain, *more))
+                assert isinstance(remembering.judge(longer, NOW), Identity)
+            assert remembering.remembered == before
+            assert remembering.judge(through, NOW) is found
+
     def test_another_chain_is_another_question(self, honest: Snapshot) -> None:
         """What was found by one chain as sent says nothing of another one."""
         remembering = Judge(honest)
