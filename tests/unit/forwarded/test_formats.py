@@ -188,8 +188,8 @@ def test_mutations_of_the_chain(name: str, mutation: Callable[[bytes], bytes]) -
     setting = SETTINGS[name]
     fields = setting.spell(LEAF, CHAIN)
     chain = setting.reader.fields[1]
-    # A row of certificates that is one longer is one too.
-    if not (name == "rfc9440" and mutation is MUTATIONS["twice, joined by a comma"]):
+    # A row of certificates that is one longer is one too; base64 may end without padding.
+    if mutation is not MUTATIONS[{"rfc9440": "twice, joined by a comma", "haproxy": "twice"}[name]]:
         assert refused(setting, {**fields, chain: mutation(fields[chain])}).facts["field"] == chain.decode()
 
 
