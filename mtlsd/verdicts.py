@@ -120,8 +120,8 @@ def _may_be_remembered(presented: PresentedCertificate, standing: Standing) -> b
 
     In a handshake possession is not proven yet. Whoever has a client's *public* certificate could send any
     number of made-up issuers with it and so push all others out of the memory, if what he sends were a key;
-    a path that OpenSSL has validated cannot be made up. Of what a proxy forwards possession is proven, but any
-    client may have put what it likes beside its certificate: only what a path needs is a key there.
+    a path that OpenSSL has validated cannot be made up. Where a proxy forwards it, possession is proven, but
+    any client may have put what it likes beside its certificate: only what a path needs is a key there.
     """
     if presented.path is not None:
         return not standing.by_chain_as_sent
