@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from errno import EADDRNOTAVAIL
-from typing import Any, Self
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
+from types import MappingProxyType
+from typing import Any, Final, Self
 
 import attrs
 from twisted.internet.defer import maybeDeferred
@@ -19,6 +20,13 @@ from mtlsd.service.front import Front, PreparedTLS, prepare_tls
 from mtlsd.verdicts import Judge
 from mtlsd.web.door import Door
 from mtlsd.web.serving import Current
+
+_REMEDIES: Final = MappingProxyType(
+    {
+        EADDRINUSE: "ss -ltnp tells who listens there: stop that, or change endpoint",
+        EACCES: "a port below 1024 needs CAP_NET_BIND_SERVICE or a socket of systemd's",
+    }
+)
 
 
 @attrs.frozen
@@ -67,10 +75,12 @@ class Listening:
         try:
             port = await serverFromString(reactor, listener.endpoint).listen(front)
         except CannotListenError as error:  # which is no OSError
-            why: object = error.socketError
-            code, text = (why.errno, why.strerror) if isinstance(why, OSError) else (None, None)
-            place = f"listener {listener.name}, {listener.endpoint}"
-            raise OSError(code or EADDRNOTAVAIL, text or str(why), place) from error
+            raise _not_opened(listener, error.socketError) from error
+        except LookupError as error:  # what Twisted raises for a socket that it did not inherit
+            if not listener.endpoint.startswith("systemd:"):
+                raise
+            why = "systemd has passed no such socket: start the socket unit, mtlsd.socket, before the service"
+            raise _not_opened(listener, why) from error
         if "backlog=" not in listener.endpoint:
             _lengthen_queue(port)
         return cls(listener, port, front)
@@ -114,6 +124,15 @@ def kept_open(listening: Mapping[str, Listening], prepared: Sequence[Prepared]) 
             if same and one.name not in kept:
                 kept[one.name] = left.pop(same[0])
     return kept
+
+
+def _not_opened(listener: Listener, why: object) -> OSError:
+    """What to raise where an endpoint cannot be opened: why, where, and what to do about it."""
+    code, text = (why.errno, why.strerror) if isinstance(why, OSError) else (None, None)
+    remedy = _REMEDIES.get(code or 0)
+    said = text or str(why)
+    place = f"listener {listener.name}, {listener.endpoint}"
+    return OSError(code or EADDRNOTAVAIL, f"{said}: {remedy}" if remedy else said, place)
 
 
 def _lengthen_queue(port: IListeningPort) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import CannotListenError
 
 from mtlsd import reasons
 from mtlsd.errors import Fact, Refusal
 from mtlsd.ops.audit import utc_now
+from mtlsd.service import listening as module
 from mtlsd.service.front import _error_body
 from mtlsd.service.listening import Listening, Prepared, kept_open
 from mtlsd.tls.peer import Peer
@@ -54,6 +58,38 @@ def test_a_port_stays_open_where_its_endpoint_stays(
     before = listening(**old)
     found = kept_open(before, prepared(**new))
     assert found == {name: before[was] for name, was in kept.items()}
+
+
+def opening(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> OSError:
+    """Open a listener at an endpoint that cannot be opened."""
+    monkeypatch.setattr(module, "Front", lambda *_: None)
+    listener = SimpleNamespace(name="mtls", endpoint=endpoint)
+    one = cast(Prepared, SimpleNamespace(listener=listener, tls=None, door=None))
+    failures: list[Any] = []
+    opened = Listening.open(one, cast(Any, None), reactor=None)
+    Deferred.fromCoroutine(opened).addErrback(failures.append)
+    [failure] = failures
+    assert isinstance(failure.value, OSError)
+    return failure.value
+
+
+@pytest.mark.parametrize("which", ["name=mtls", "index=0"])
+def test_a_socket_that_systemd_has_not_passed(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service was started without its socket: no traceback, but what to do."""
+    monkeypatch.delenv("LISTEN_FDS", raising=False)
+    error = opening(f"systemd:domain=INET6:{which}", monkeypatch)
+    assert (error.errno, error.filename) == (EADDRNOTAVAIL, f"listener mtls, systemd:domain=INET6:{which}")
+    assert "start the socket unit" in str(error)
+
+
+@pytest.mark.parametrize(("code", "remedy"), [(EADDRINUSE, "ss -ltnp"), (EACCES, "CAP_NET_BIND_SERVICE")])
+def test_a_port_that_is_not_to_be_had(code: int, remedy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = CannotListenError("", 443, OSError(code, "no"))
+    endpoint = SimpleNamespace(listen=lambda front: fail(taken))
+    monkeypatch.setattr(module, "serverFromString", lambda reactor, text: endpoint)
+    error = opening("tcp:443", monkeypatch)
+    assert (error.errno, error.filename) == (code, "listener mtls, tcp:443")
+    assert remedy in str(error)
 
 
 class Connection:
