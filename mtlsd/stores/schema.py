@@ -92,7 +92,10 @@ def _apply_next(connection: sqlite3.Connection, schema: Schema) -> bool:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {version + 1:d}")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
-        connection.execute("COMMIT")
+        else:
+            # Of a file that may only be read, BEGIN IMMEDIATE makes a transaction that reads
+            connection.execute(f"PRAGMA user_version = {version:d}")
+        connection.execute("COMMIT" if missing else "ROLLBACK")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

@@ -89,3 +89,15 @@ def test_a_store_of_the_first_version_keeps_its_clients(tmp_path: Path) -> None:
     assert result_of(store.list_clients()) == (named("a"),)
     assert result_of(store.sightings("a")) == (sighting("a", "1", 0, 1),)
     result_of(store.close())
+
+
+def test_a_current_database_that_cannot_be_written_is_found(tmp_path: Path) -> None:
+    """BEGIN IMMEDIATE alone takes it without a word."""
+    installed, path = Schema.for_sqlite(), tmp_path / "current.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        upgrade(writer, installed)
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as reader:
+        with pytest.raises(sqlite3.OperationalError) as raised:
+            upgrade(reader, installed)
+        assert raised.value.sqlite_errorcode == sqlite3.SQLITE_READONLY
+        assert not reader.in_transaction
