@@ -16,7 +16,7 @@ from heapq import heappop, heappush
 from typing import Final, Protocol
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
@@ -263,6 +263,8 @@ class KeySets:
             return self._failed(own, f"fetch.{refused.code}: {refused.detail}")
         except ValueError as error:
             return self._failed(own, str(error))
+        except CancelledError:  # the set is gone, or all of them are
+            return self._failed(own, "given up")
         except Exception as error:  # whatever it is, the set has to be fetched again
             self._log.failure("jwks_uri.fetch_failed {uri}", uri=own.uri)
             return self._failed(own, type(error).__name__)

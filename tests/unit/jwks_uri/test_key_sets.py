@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import attrs
 import pytest
@@ -14,7 +15,7 @@ from mtlsd import reasons
 from mtlsd.clients.fetched import Shared
 from mtlsd.jose.jwk import public_members
 from mtlsd.jwks_uri.disk import kept_sets
-from mtlsd.jwks_uri.key_sets import MOST_AT_ONCE, may_be_published
+from mtlsd.jwks_uri.key_sets import MOST_AT_ONCE, KeySets, may_be_published
 from tests.unit.jose.keys import private_key
 from tests.unit.jwks_uri.world import URI, World, body
 from tests.unit.stores.values import NOW, certificate
@@ -278,6 +279,17 @@ class TestMany:
         assert world.after(60) == []
         [status] = world.key_sets.status()
         assert status.clients == ("b", "c")
+        assert world.told("source.failed") == []
+
+    def test_a_set_that_is_gone_while_it_is_fetched_is_no_failure(self, world: World) -> None:
+        """At any moment of the fetch: not all of them turn a cancellation into a refusal."""
+        world.start()
+        [gone] = world.after(2)
+        gone.answer._canceller = None
+        with patch.object(KeySets, "_log") as log:
+            world.key_sets.configure({OTHER: ("b",)})
+        assert gone.answer.called
+        assert not log.failure.called
         assert world.told("source.failed") == []
 
     def test_what_another_client_has_too_is_told_once(self, world: World) -> None:
