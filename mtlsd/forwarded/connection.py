@@ -20,6 +20,7 @@ from zope.interface import directlyProvides, providedBy
 
 from mtlsd import reasons
 from mtlsd.errors import Refusal
+from mtlsd.forwarded.credentials import uid_at
 from mtlsd.forwarded.forwarded import ForwardedCertificate
 from mtlsd.forwarded.proxy_protocol import ProxyHeader, read_header
 
@@ -35,6 +36,7 @@ class HeaderFactory(ServerFactory[Any]):
     :param behind: makes the protocol for that address; None where there is no room.
     :ivar seconds: in which the header has to be there.
     :ivar most: how many connections may have none yet.
+    :ivar uids: as which users whoever connects by a UNIX socket may run; None for any.
     """
 
     noisy = False
@@ -45,6 +47,7 @@ class HeaderFactory(ServerFactory[Any]):
         self.refused = refused
         self.seconds = 10.0
         self.most = 0
+        self.uids: frozenset[int] | None = None
         self.waiting = 0
         self.version = 2
         self._networks: Sequence[Network] = ()
@@ -96,6 +99,10 @@ class HeaderProtocol(ProtocolWrapper):
         directlyProvides(self, providedBy(transport))
         self._wire = transport
         Protocol.makeConnection(self, transport)
+        if self._headers.uids is not None and uid_at(transport) not in self._headers.uids:
+            # Others could take the proxy's place without a word
+            self._refuse(Refusal(reasons.FORWARDED_PROXY, {"expected": "one of proxy_users"}))
+            return
         self._headers.waiting += 1
         self._deadline = self._headers.clock.callLater(self._headers.seconds, self._give_up)
 

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from mtlsd.config.model import Listener
 from mtlsd.errors import Fact, Refusal
 from mtlsd.forwarded.connection import HeaderFactory
+from mtlsd.service.other_users import OtherUsers
 from mtlsd.tls.context import ClientCertificate, ListenerTLS, build_context
 from mtlsd.tls.factory import ConnectionCreator, TLSServerFactory
 from mtlsd.tls.limits import ConnectionLimits
@@ -87,10 +88,12 @@ class Front(ServerFactory[Any]):
     def __init__(
         self, listener: Listener, tls: PreparedTLS | None, door: Door, current: Current, reactor: Any
     ) -> None:
+        self._others = OtherUsers()
         self.channels = ChannelFactory(
             door,
             reactor,
             limits=_limits(listener),
+            observer=self._others,
             error_body=_error_body(current, lambda: self._listener.name),
         )
         self._listener = listener
@@ -112,10 +115,12 @@ class Front(ServerFactory[Any]):
     def _take(self, listener: Listener, tls: PreparedTLS | None) -> None:
         self._listener = listener
         self._tls = None if tls is None else self._speaking(listener, tls)
+        self._others.uids = None if listener.forwarding is None else listener.forwarding.proxy_uids
         if listener.proxy_protocol is not None:
             self._headers.take(listener.proxy_protocol.version, listener.proxy_protocol.networks)
             self._headers.seconds = listener.limits.handshake_seconds
             self._headers.most = listener.limits.connections
+            self._headers.uids = self._others.uids
 
     def _speaking(self, listener: Listener, tls: PreparedTLS) -> TLSServerFactory:
         limits = _connection_limits(listener)
