@@ -7,6 +7,8 @@
 ``load``            the load generator, a process of its own
 ``scenarios``       what is measured
 ``asking``           requests of codes, refresh tokens and introspection, prepared before they are measured
+``proxying``         requests as a proxy sends them for its clients
+``plain``            a connection without TLS
 ``codes``            authorization codes without users, a program of its own
 ``versions``        the working tree and other commits, each in its own directory
 ``report``          the table, and the ratios of two versions

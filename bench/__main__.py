@@ -8,13 +8,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench import asking, certificates, million, peers, scenarios, waiting
+from bench import asking, certificates, million, peers, proxying, scenarios, waiting
 from bench.place import GRANT_CLIENTS, Place
-from bench.process import allow_files
+from bench.process import allow_files, free_port
 from bench.report import Results, ratios, table
 from bench.versions import CHECKOUT, Version, checked_out, resolve
 
@@ -26,8 +26,12 @@ SCENARIOS = {
     "introspect-opaque": "introspection of an opaque token",
     "code": "code and PKCE for tokens",
     "refresh": "refresh token",
+    "forwarded": "token, by a proxy's connection",
+    "forwarded-many": "the same for 1,000 clients in turn",
+    "forwarded-socket": "token, by a proxy's UNIX socket",
 }
 _GRANTS = ("introspect", "introspect-opaque", "code", "refresh")
+_FORWARDED = ("forwarded", "forwarded-many", "forwarded-socket")
 OTHERS: Mapping[str, Callable[[Path, int], waiting.Waiting | million.Million]] = {
     "waiting": waiting.measure,
     "million": million.measure,
@@ -116,6 +120,7 @@ def _versions(directory: Path, against: str | None, stack: ExitStack) -> list[Ve
     ca = certificates.make(directory / "certificates")
     for name in GRANT_CLIENTS:
         certificates.make_clients(directory / "certificates", ca, name, 1)
+    proxying.make(directory / "certificates", ca)
     made = [Version("working tree", CHECKOUT, Place(directory / "ours", directory / "certificates"))]
     if against is not None:
         commit = resolve(against)
@@ -136,7 +141,11 @@ def _measure(version: Version, result: Results, wanted: Iterable[str], seconds: 
             for name in few:
                 _note(result, name, scenarios.cost(version, server, _MODES[name], seconds))
     if grants := [name for name in wanted if name in _GRANTS]:
-        _measure_grants(version, result, grants, seconds)
+        with _unless_unknown(version, grants):
+            _measure_grants(version, result, grants, seconds)
+    if forwarded := [name for name in wanted if name in _FORWARDED]:
+        with _unless_unknown(version, forwarded):
+            _measure_forwarded(version, result, forwarded, seconds)
     if "A10k" in wanted:
         with version.running(scenarios.OTHER_CLIENTS) as server:
             scenarios.cost(version, server, "handshake", 0.5)
@@ -147,13 +156,27 @@ def _measure(version: Version, result: Results, wanted: Iterable[str], seconds: 
 
 
 def _measure_grants(version: Version, result: Results, wanted: Iterable[str], seconds: float) -> None:
+    with version.running(grants=True) as server:
+        scenarios.cost(version, server, "token", 0.5)
+        for name in wanted:
+            prepared = asking.prepare(version, server, name)
+            _note(result, name, scenarios.cost(version, server, "requests", seconds, prepared))
+
+
+def _measure_forwarded(version: Version, result: Results, wanted: Iterable[str], seconds: float) -> None:
+    port = free_port()
+    with version.running(proxying.CLIENTS, forwarded_port=port) as server:
+        for name in wanted:
+            prepared = proxying.prepare(version.place, port, name)
+            scenarios.cost(version, server, "requests", 0.5, prepared)
+            _note(result, name, scenarios.cost(version, server, "requests", seconds, prepared))
+
+
+@contextmanager
+def _unless_unknown(version: Version, wanted: Iterable[str]) -> Iterator[None]:
     """What another commit does not know, it is not measured by."""
     try:
-        with version.running(grants=True) as server:
-            scenarios.cost(version, server, "token", 0.5)
-            for name in wanted:
-                prepared = asking.prepare(version, server, name)
-                _note(result, name, scenarios.cost(version, server, "requests", seconds, prepared))
+        yield
     except RuntimeError as error:
         if version.source == CHECKOUT:
             raise

@@ -81,16 +81,19 @@ def make_clients(
     name: str,
     count: int,
     responders: Sequence[str] = (),
-    client: str | None = None,
+    clients: Sequence[str] = (),
 ) -> None:
-    """Write so many certificates of one client into NAME.pem, one after the other, and their key.
+    """Write so many certificates into NAME.pem, one after the other, and the one key that they have.
 
     :param responders: the URLs of OCSP responders, of which each certificate names one, in turn.
-    :param client: whose they are, if not of a client of that name.
+    :param clients: whose they are, in turn, if not of a client of that name.
     """
-    key, names = _key(), [x509.DNSName(f"{client or name}.bench.test")]
-    turns = islice(cycle(responders or (None,)), count)
-    made = [ca.leaf(name, key, names, responder=responder) for responder in turns]
+    key = _key()
+    turns = islice(zip(cycle(clients or (name,)), cycle(responders or (None,)), strict=False), count)
+    made = [
+        ca.leaf(name, key, [x509.DNSName(f"{client}.bench.test")], responder=responder)
+        for client, responder in turns
+    ]
     (directory / f"{name}.pem").write_bytes(b"".join(made))
     _write_key(directory / f"{name}.key", key)
 

@@ -38,6 +38,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
 from bench.place import BODY
+from bench.plain import Plain
 
 MODES = ("handshake", "token", "requests", "newcomers", "idle")
 _LONGEST_SECONDS = 60.0
@@ -45,14 +46,19 @@ _MOST_ERRORS = 10
 
 Steps = Generator[int, None, None]
 """What one connection does: it yields the number of the file that it waits to read from."""
+Connection = SSL.Connection | Plain
 T = TypeVar("T")
 
 
-def request_of(body: str, path: str = "/token") -> bytes:
-    """A token request, or one of another endpoint."""
+def request_of(body: str, path: str = "/token", fields: str = "") -> bytes:
+    """A token request, or one of another endpoint.
+
+    :param fields: that a proxy adds, each a line.
+    """
     return (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: application/json\r\n"
-        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
+        f"{fields}\r\n{body}"
     ).encode("ascii")
 
 
@@ -66,6 +72,9 @@ class Asked:
     :ivar certificate: the name of the one that the client presents.
     :ivar again: whether they can be sent more than once.
     :ivar holds: what is in each answer that is right.
+    :ivar fields: what a proxy adds to each request; empty where there is none.
+    :ivar port: where they are sent, if not to the server's own.
+    :ivar socket: the path of a UNIX socket that they are sent to instead, without TLS.
     """
 
     path: str
@@ -73,9 +82,13 @@ class Asked:
     bodies: Sequence[str]
     again: bool
     holds: str
+    fields: Sequence[str] = ()
+    port: int | None = None
+    socket: str | None = None
 
     def requests(self) -> Iterator[bytes]:
-        made = [request_of(body, self.path) for body in self.bodies]
+        fields = self.fields or [""] * len(self.bodies)
+        made = [request_of(body, self.path, own) for body, own in zip(self.bodies, fields, strict=True)]
         return cycle(made) if self.again else iter(made)
 
 
@@ -96,6 +109,7 @@ class Load:
     :ivar until: `time.monotonic()` after which no operation is begun.
     :ivar latencies: seconds, of every operation that ended well.
     :ivar errors: how many did not, by what went wrong.
+    :ivar socket: as :class:`Asked` has it.
     """
 
     context: SSL.Context
@@ -103,6 +117,7 @@ class Load:
     until: float
     latencies: list[float] = attrs.field(factory=list)
     errors: dict[str, int] = attrs.field(factory=dict)
+    socket: str | None = None
 
     def handshakes(self) -> Steps:
         while time.monotonic() < self.until:
@@ -116,7 +131,7 @@ class Load:
 
         :param holds: what is in each answer that is right.
         """
-        connection = self.connect()
+        connection = self.connect() if self.socket is None else Plain(Path(self.socket))
         try:
             yield from handshake(connection)
             while time.monotonic() < self.until and (request := next(asked, None)):
@@ -167,7 +182,7 @@ class Load:
         return connection
 
 
-def _waiting(connection: SSL.Connection, call: Callable[[], T]) -> Generator[int, None, T]:
+def _waiting(connection: Connection, call: Callable[[], T]) -> Generator[int, None, T]:
     while True:
         try:
             return call()
@@ -175,17 +190,17 @@ def _waiting(connection: SSL.Connection, call: Callable[[], T]) -> Generator[int
             yield connection.fileno()
 
 
-def handshake(connection: SSL.Connection) -> Steps:
+def handshake(connection: Connection) -> Steps:
     yield from _waiting(connection, connection.do_handshake)
 
 
-def token(connection: SSL.Connection, request: bytes = REQUEST, holds: bytes = b"") -> Steps:
+def token(connection: Connection, request: bytes = REQUEST, holds: bytes = b"") -> Steps:
     answer = yield from ask(connection, request)
     if not answer.startswith(b"HTTP/1.1 200 ") or holds not in answer:
         raise ValueError(answer.decode("latin-1"))
 
 
-def ask(connection: SSL.Connection, request: bytes) -> Generator[int, None, bytes]:
+def ask(connection: Connection, request: bytes) -> Generator[int, None, bytes]:
     """Send a request; the whole answer."""
     connection.sendall(request)
     answer = b""
@@ -288,6 +303,7 @@ def main(arguments: list[str]) -> int:
     began = time.monotonic()
     load = Load(context, int(port), began + min(float(seconds), _LONGEST_SECONDS))
     if asked is not None:
+        load.port, load.socket = asked.port or load.port, asked.socket
         run_all(_asking(load, asked, int(connections)))
     else:
         run_all(_slots(load, mode, int(connections), Path(certificates)))

@@ -126,7 +126,7 @@ class Setting:
 def measure(directory: Path, rounds: int) -> Million:
     """Measure the working tree, and nginx where it is installed."""
     ca = certificates.make(directory / "certificates")
-    certificates.make_clients(directory / "certificates", ca, "newcomers", NEWCOMERS, client="client")
+    certificates.make_clients(directory / "certificates", ca, "newcomers", NEWCOMERS, clients=["client"])
     revoked.write_list(directory, "million", ca, ENTRIES)
     revoked.write_list(directory, "empty", ca, 0)
     version = Version("mtlsd", CHECKOUT, Place(directory / "mtlsd", directory / "certificates"))

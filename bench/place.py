@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import subprocess
 from collections.abc import Mapping
@@ -36,6 +37,29 @@ file = "audit.jsonl"
 _FETCH = """
 [fetch]
 allow = ["127.0.0.1"]
+"""
+
+PROXY = "proxy"
+_FORWARDED = """
+[[listener]]
+name = "forwarded"
+endpoint = "tcp:{port}:interface=127.0.0.1:backlog=4096"
+certificate = "{certificates}/server.pem"
+key = "{certificates}/server.key"
+client_certificate = "forwarded"
+public_url = "https://localhost:{port}"
+serves = ["token"]
+limits = {{ keepalive_seconds = 600 }}
+forwarded = {{ format = "nginx", proxy_certificates = ["{certificates}/{proxy}.pem"] }}
+
+[[listener]]
+name = "forwarded-socket"
+endpoint = "unix:{socket}"
+client_certificate = "forwarded"
+public_url = "https://localhost:{port}"
+serves = ["token"]
+limits = {{ keepalive_seconds = 600 }}
+forwarded = {{ format = "haproxy", proxy_users = ["{user}"] }}
 """
 
 _CLIENT = """
@@ -74,14 +98,26 @@ class Place:
     def configuration(self) -> Path:
         return self.directory / "mtlsd.toml"
 
+    @property
+    def socket(self) -> Path:
+        """Where a proxy without TLS connects."""
+        return self.directory / "proxy.sock"
+
     def configure(
-        self, port: int, other_clients: int = 0, revocation: str | None = None, *, grants: bool = False
+        self,
+        port: int,
+        other_clients: int = 0,
+        revocation: str | None = None,
+        *,
+        grants: bool = False,
+        forwarded_port: int | None = None,
     ) -> None:
         """Write the configuration.
 
         :param other_clients: how many are registered beside those that the load comes from.
         :param revocation: the policy of the anchors, in TOML. A commit from before there were any has none.
         :param grants: whether there are codes, refresh tokens, opaque tokens and introspection.
+        :param forwarded_port: where a proxy connects; None where there is none.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         policy = "" if revocation is None else f"revocation = {revocation}\n"
@@ -89,6 +125,8 @@ class Place:
         text = _CONFIGURATION.format(
             port=port, certificates=self.certificates.resolve(), revocation=policy, serves=serves
         )
+        if forwarded_port is not None:
+            text += self._forwarded(forwarded_port)
         names = (*self.others, *(f"other{number}" for number in range(other_clients)))
         clients = [_CLIENT.format(client_id="bench", name="client")]
         clients += [_CLIENT.format(client_id=name, name=name) for name in names]
@@ -96,6 +134,12 @@ class Place:
             clients += [_CLIENT.format(client_id=name, name=name) + _GRANTS[name] for name in GRANT_CLIENTS]
             clients[-1] = clients[-1].replace("{port}", str(port))
         self.configuration.write_text("".join([text, "" if revocation is None else _FETCH, *clients]))
+
+    def _forwarded(self, port: int) -> str:
+        user, certificates = getpass.getuser(), self.certificates.resolve()
+        return _FORWARDED.format(
+            port=port, certificates=certificates, proxy=PROXY, socket=self.socket, user=user
+        )
 
     def import_key(self, mtlsd: list[str], environment: Mapping[str, str]) -> None:
         """Have tokens signed with signing.key.

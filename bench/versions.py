@@ -42,15 +42,20 @@ class Version:
 
     @contextmanager
     def running(
-        self, other_clients: int = 0, revocation: str | None = None, *, grants: bool = False
+        self,
+        other_clients: int = 0,
+        revocation: str | None = None,
+        *,
+        grants: bool = False,
+        forwarded_port: int | None = None,
     ) -> Iterator[Server]:
         """
         :param revocation: the policy of the anchors, in TOML.
-        :param grants: as :meth:`Place.configure` has it.
+        :param grants: as :meth:`Place.configure` has it, as is what follows.
         :raises RuntimeError: when it does not start.
         """
         port = free_port()
-        self.place.configure(port, other_clients, revocation, grants=grants)
+        self.place.configure(port, other_clients, revocation, grants=grants, forwarded_port=forwarded_port)
         context = client_context(self.place.certificates)
         command = [*MTLSD, "run", "-c", os.fspath(self.place.configuration)]
         log = self.place.directory / "log"
