@@ -10,6 +10,8 @@ import pytest
 from mtlsd.cli import main
 from mtlsd.cli.exits import CONFIGURATION, NO_PERMISSION, OK, UNAVAILABLE, USAGE
 from mtlsd.ops.audit import utc_now
+from mtlsd.users.passwords import PasswordHash
+from mtlsd.users.table import UserTable, changing
 from tests.pki import BAD, Pki
 from tests.unit.cli.conftest import Ran
 
@@ -103,6 +105,36 @@ def test_check_tells_every_mistake(directory: Path, mtlsd: Mtlsd) -> None:
     assert "skope" in ran.out
     assert "scope?" in ran.out, "the key that was meant"
     assert "no.key" in ran.out
+
+
+def test_check_tells_what_cannot_be_written(
+    directory: Path, mtlsd: Mtlsd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a configuration in /etc the daemon may make nothing."""
+    log = directory / "log"
+    log.touch()
+    with (directory / "mtlsd.toml").open("a") as file:
+        file.write('[audit]\nfile = "log"\n')
+    assert mtlsd("check").code == OK
+    monkeypatch.setattr("mtlsd.cli.check.os.access", lambda path, how: False)
+    ran = mtlsd("check", "--json")
+    assert ran.code == CONFIGURATION
+    fatal = [mistake["place"] for mistake in ran.json["mistakes"] if mistake["fatal"]]
+    assert fatal == [f"mtlsd.toml: {own}" for own in ("store.url", "tokens.signing_keys", "audit.file")]
+
+
+def test_check_tells_of_users_with_the_name_of_a_client(directory: Path, mtlsd: Mtlsd) -> None:
+    """They cannot log in: R66."""
+    config = directory / "mtlsd.toml"
+    config.write_text(config.read_text().replace('"metadata", "jwks"', '"metadata", "jwks", "authorization"'))
+    hashed = PasswordHash.from_password("correct horse", lambda length: bytes(length))
+    table = UserTable().with_user("alice", hashed).with_user("billing", hashed)
+    with changing(directory / "users") as tables:
+        tables.append(table)
+    ran = mtlsd("check", "--json")
+    assert ran.code == OK
+    [mistake] = ran.json["mistakes"]
+    assert "user 'billing'" in mistake["message"]
 
 
 def test_check_sees_what_the_store_contradicts(directory: Path, mtlsd: Mtlsd) -> None:
