@@ -158,7 +158,10 @@ def _limits(listener: Listener) -> Limits:
 
 
 def _connection_limits(listener: Listener) -> ConnectionLimits:
-    return ConnectionLimits(listener.limits.connections, listener.limits.connections_per_address)
+    limits = listener.limits
+    # A proxy is one address for everybody, here as without TLS
+    most = limits.connections if listener.forwarding is not None else limits.connections_per_address
+    return ConnectionLimits(limits.connections, most)
 
 
 def _error_body(current: Current, listener: Callable[[], str]) -> ErrorBody:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.end_to_end.proxying import (
     Wire,
     forwarded_by,
     presented,
+    proxied,
     proxied_setup,
     request,
 )
@@ -41,7 +43,10 @@ EVERYWHERE = pytest.mark.parametrize("listener", FORMATS)
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
-    return proxied_setup(tmp_path_factory.mktemp("forwarded"))
+    setup = proxied_setup(tmp_path_factory.mktemp("forwarded"))
+    few = proxied(setup, "few", "nginx", proxy_certificates=["presented/pinned-proxy/client.pem"])
+    few["limits"] = {"connections_per_address": 2}
+    return setup
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -181,6 +186,18 @@ def test_the_last_address_is_the_one_that_the_proxy_saw(setup: Setup, daemon: Da
     with wire(setup, "pinned") as connection:
         assert connection.send(request("good", fields)).status == 200
     assert daemon.event("token.issued", mark)["address"] == ADDRESS
+
+
+def test_one_client_does_not_use_up_the_proxy_s_connections(setup: Setup) -> None:
+    """The proxy is one address, and opens a connection for each request that a client leaves half sent."""
+    half = request("other", proxy_fields("few"))[:-1]
+    with ExitStack() as stack:
+        proxy = presented(setup, BY_CERTIFICATE["pinned"])
+        for _ in range(3):
+            stack.enter_context(Wire(setup, "few", proxy)).socket.sendall(half)
+        fields = [*FROM, *forwarded_by("nginx", presented(setup, "good"))]
+        with Wire(setup, "few", proxy) as connection:
+            assert connection.send(request("good", fields)).status == 200
 
 
 # -- a reload, on the same port ------------------------------------------------------------------------------
