@@ -35,14 +35,16 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
-def load_config(path: Path) -> Config:
+def load_config(path: Path, silent: str | None = None) -> Config:
     """The configuration; what will not go well for long is told on standard error.
 
+    :param silent: how the places end of which no warning is told.
     :raises ConfigError: with every mistake.
     """
     loaded = load(path, utc_now())
     for warning in loaded.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        if silent is None or not warning.place.endswith(silent):
+            print(f"warning: {warning}", file=sys.stderr)
     return loaded.config
 
 

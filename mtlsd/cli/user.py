@@ -9,8 +9,9 @@ from getpass import getpass
 from pathlib import Path
 from typing import Any
 
-from mtlsd.cli.common import add_config, add_json, load_config, print_json
+from mtlsd.cli.common import add_config, add_json, load_config, print_json, stored_clients
 from mtlsd.cli.exits import OK, UsageError
+from mtlsd.config.model import Config
 from mtlsd.users.names import LONGEST_PASSWORD, check_name, check_password
 from mtlsd.users.passwords import PasswordHash
 from mtlsd.users.table import UserTable, changing
@@ -54,7 +55,11 @@ def _add(arguments: argparse.Namespace) -> int:
         name = check_name(arguments.name)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    path = _file(arguments)
+    config = _config(arguments)
+    path = config.users.file
+    clients = [*(own.client for own in config.registrations), *stored_clients(config)]
+    if any(client.client_id == name for client in clients):
+        raise UsageError(f"a client has the name {name!r}: a resource server could take one for the other")
     if path.exists() and name in UserTable.read(path).users:
         raise UsageError(f"there is a user {name!r} already; mtlsd user passwd gives another password")
     _put(path, name)
@@ -81,10 +86,15 @@ def _remove(arguments: argparse.Namespace) -> int:
 
 
 def _file(arguments: argparse.Namespace) -> Path:
-    users = load_config(arguments.config).users
-    if users.checker is not None:
-        raise UsageError(f"users are checked by {users.checker}, and not by a users file")
-    return users.file
+    return _config(arguments).users.file
+
+
+def _config(arguments: argparse.Namespace) -> Config:
+    """Without the warning that there are no users, which the command may be about to mend."""
+    config = load_config(arguments.config, silent=": users.file")
+    if config.users.checker is not None:
+        raise UsageError(f"users are checked by {config.users.checker}, and not by a users file")
+    return config
 
 
 def _check_is_there(path: Path, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -16,6 +17,7 @@ from typing import Self
 import attrs
 
 from mtlsd.errors import ConfigError, Mistake
+from mtlsd.pki.printable import printable
 from mtlsd.users.names import check_name
 from mtlsd.users.passwords import PasswordHash
 
@@ -97,16 +99,37 @@ def changing(path: Path) -> Iterator[list[UserTable]]:
     One process at a time. Whoever reads sees the old file or the new one, whole; once this has returned it is
     on the disk.
 
-    :raises ConfigError: as :meth:`UserTable.read` does, but for a file that is not there.
+    :raises ConfigError: as :meth:`UserTable.read` does, but for a file that is not there; and where
+        it cannot be written.
     """
-    lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _explaining(path), _locked(path):
         before = UserTable.read(path) if path.exists() else UserTable()
         tables = [before]
         yield tables
         if tables[-1] is not before:
             _write(path, tables[-1].to_text().encode("ascii"))
+
+
+@contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        remedy = (
+            "Make room on its file system."
+            if error.errno in (errno.ENOSPC, errno.EDQUOT)
+            else "Let users.file lie in a directory of the user that mtlsd runs as, and run this as that user."
+        )
+        message = f"cannot be written in {printable(str(path.parent))}: {error.strerror}"
+        raise _unusable(path, message, remedy) from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(lock)
 

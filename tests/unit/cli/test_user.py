@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+from collections.abc import Callable
+from errno import EACCES, ENOSPC
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +15,7 @@ import pytest
 from mtlsd.cli import main
 from mtlsd.cli.exits import CONFIGURATION, OK, USAGE
 from mtlsd.users.table import UserTable
+from tests.unit.cli.conftest import Ran
 from tests.unit.config.example import Example
 
 
@@ -32,7 +36,7 @@ def user(
     """Run one command with something on its standard input."""
     stdin = SimpleNamespace(isatty=lambda: False, buffer=io.BytesIO(said))
     monkeypatch.setattr("mtlsd.cli.user.sys.stdin", stdin)
-    monkeypatch.setattr("mtlsd.cli.user.load_config", lambda path: config.load().config)
+    monkeypatch.setattr("mtlsd.cli.user.load_config", lambda path, silent: config.load().config)
     return main(["user", action, "-c", str(config.path), *more])
 
 
@@ -72,11 +76,50 @@ def test_what_cannot_be(
     assert not (config.directory / "users").exists()
 
 
+def test_a_name_of_a_client(
+    monkeypatch: pytest.MonkeyPatch, config: Example, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who has it could not log in: R66."""
+    [first, *_] = config.load().config.registrations
+    assert user(monkeypatch, config, "add", first.client.client_id) == USAGE
+    assert "a client has the name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("code", "remedy"), [(EACCES, "run this as that user"), (ENOSPC, "Make room")])
+def test_a_file_that_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch,
+    config: Example,
+    capsys: pytest.CaptureFixture[str],
+    code: int,
+    remedy: str,
+) -> None:
+    def refuse(*anything: object, **more: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("mtlsd.users.table.tempfile.mkstemp", refuse)
+    assert user(monkeypatch, config, "add", "alice") == CONFIGURATION
+    said = capsys.readouterr().err
+    assert "users: cannot be written" in said
+    assert remedy in said
+
+
+def test_the_first_one_is_added_without_a_warning_that_there_is_none(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, mtlsd: Callable[..., Ran]
+) -> None:
+    toml = directory / "mtlsd.toml"
+    toml.write_text(toml.read_text().replace('"metadata", "jwks"', '"metadata", "jwks", "authorization"'))
+    assert "nobody can log in" in mtlsd("check").out
+    stdin = SimpleNamespace(isatty=lambda: False, buffer=io.BytesIO(b"correct horse\n"))
+    monkeypatch.setattr("mtlsd.cli.user.sys.stdin", stdin)
+    ran = mtlsd("user", "add", "alice")
+    assert (ran.code, ran.out, ran.err) == (OK, "added alice\n", "")
+
+
 def test_two_different_passwords(monkeypatch: pytest.MonkeyPatch, config: Example) -> None:
     answers = iter(["correct horse", "correct house"])
     monkeypatch.setattr("mtlsd.cli.user.getpass", lambda prompt: next(answers))
     monkeypatch.setattr("mtlsd.cli.user.sys.stdin", SimpleNamespace(isatty=lambda: True))
-    monkeypatch.setattr("mtlsd.cli.user.load_config", lambda path: config.load().config)
+    monkeypatch.setattr("mtlsd.cli.user.load_config", lambda path, silent: config.load().config)
     assert main(["user", "add", "-c", str(config.path), "alice"]) == USAGE
 
 
