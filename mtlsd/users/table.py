@@ -118,7 +118,7 @@ def _explaining(path: Path) -> Iterator[None]:
         remedy = (
             "Make room on its file system."
             if error.errno in (errno.ENOSPC, errno.EDQUOT)
-            else "Let users.file lie in a directory of the user that mtlsd runs as, and run this as that user."
+            else "Let users.file lie in a directory of the user that mtlsd runs as; run this as that user."
         )
         message = f"cannot be written in {printable(str(path.parent))}: {error.strerror}"
         raise _unusable(path, message, remedy) from error
