@@ -196,7 +196,8 @@ def _error_json(refusal: Refusal, correlation_id: str) -> bytes:
     description = "Client authentication failed." if reason.error == "invalid_client" else reason.meaning
     if reason in _TOLD and "detail" in refusal.facts:
         description = f"{description} {refusal.facts['detail']}"[:_LONGEST_DESCRIPTION]
-    plain = re.sub(r"[^\x20\x21\x23-\x5b\x5d-\x7e]", "'", description)
+    spelled = description.replace("\\", "(backslash)")  # which the remedies for names are about
+    plain = re.sub(r"[^\x20\x21\x23-\x5b\x5d-\x7e]", "'", spelled)
     return json.dumps(
         {"error": reason.error, "error_description": plain, "correlation_id": correlation_id}
     ).encode("ascii")
