@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from mtlsd.cli.rotation import certificate_documents, certificates_of, print_cer
 from mtlsd.cli.subjects import Names, names_in
 from mtlsd.clients.client import Client
 from mtlsd.clients.index import ClientIndex, Registration
-from mtlsd.clients.methods import PKI, SELF_SIGNED
+from mtlsd.clients.methods import PKI, PRIVATE_KEY_JWT, SELF_SIGNED
 from mtlsd.config.model import Config
 from mtlsd.jose.jwk import thumbprint
 from mtlsd.ops.audit import utc_now
@@ -167,15 +167,29 @@ def _metadata(arguments: argparse.Namespace, config: Config) -> tuple[dict[str, 
         return metadata, []
     if not any(ways):
         options = ", --".join(_SUBJECTS).replace("_", "-")
-        raise UsageError(f"give --certificate, --jwks-uri, or one of --{options}")
+        raise UsageError(
+            f"give --certificate, --jwks-uri, one of --{options},"
+            " or --metadata with a token_endpoint_auth_method that needs none of them"
+        )
     metadata.update(given or found.subject)
     if arguments.jwks_uri is not None:
         metadata["jwks_uri"] = arguments.jwks_uri
-    is_pinned = found.pins or arguments.jwks_uri is not None
-    metadata["token_endpoint_auth_method"] = SELF_SIGNED if is_pinned else PKI
+    metadata["token_endpoint_auth_method"] = _method(metadata, found, arguments.jwks_uri)
     if groups := arguments.trust_anchors or found.groups:
         metadata["trust_anchors"] = groups
     return metadata, found.pins
+
+
+def _method(metadata: Mapping[str, Any], found: Names, jwks_uri: str | None) -> str:
+    """What the options leave of methods, and the metadata choose."""
+    if jwks_uri is not None:
+        methods: tuple[str, ...] = (SELF_SIGNED, PRIVATE_KEY_JWT)
+    else:
+        methods = (SELF_SIGNED,) if found.pins else (PKI,)
+    asked: str = metadata.get("token_endpoint_auth_method", methods[0])
+    if asked not in methods:
+        raise UsageError(f"--metadata asks for {asked!r}, and the other options for {' or '.join(methods)}")
+    return asked
 
 
 def identity_of(client: Client) -> str:

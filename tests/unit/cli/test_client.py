@@ -107,6 +107,7 @@ def test_add_by_name_alone(mtlsd: Mtlsd) -> None:
     ("arguments", "code", "said"),
     [
         (["--client-id", "a"], USAGE, "--certificate"),
+        (["--client-id", "a", "--new-secret"], USAGE, "--metadata with a token_endpoint_auth_method"),
         (["--client-id=a", "--san-dns=a.example"], CONFIGURATION, "trust_anchors"),
         (["--client-id=a", "--jwks-uri=http://a.example/"], CONFIGURATION, "https"),
         (["--client-id=a", "--jwks-uri=https://a.example/", "--san-dns=a.example"], USAGE, "not several"),
@@ -123,6 +124,30 @@ def test_what_cannot_be_added(mtlsd: Mtlsd, arguments: list[str], code: int, sai
     assert ran.code == code
     assert said in ran.err
     assert "\x1b" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "code"),
+    [
+        ("private_key_jwt", ["--jwks-uri=https://a.example/"], OK),
+        ("self_signed_tls_client_auth", ["--jwks-uri=https://a.example/"], OK),
+        ("tls_client_auth", ["--jwks-uri=https://a.example/"], USAGE),
+        ("tls_client_auth", ["--san-dns=a.example", "--trust-anchors=dev"], OK),
+        ("private_key_jwt", ["--san-dns=a.example", "--trust-anchors=dev"], USAGE),
+    ],
+)
+def test_the_method_of_the_metadata_is_kept_or_refused(
+    directory: Path, mtlsd: Mtlsd, method: str, options: list[str], code: int
+) -> None:
+    """It was replaced without a word: so a client that signs became one that publishes certificates."""
+    metadata = directory / "metadata.json"
+    metadata.write_text(json.dumps({"token_endpoint_auth_method": method}))
+    ran = mtlsd("client", "add", "--client-id", "a", "--metadata", metadata, *options)
+    assert ran.code == code, ran.err
+    if code == OK:
+        assert mtlsd("client", "show", "a", "--json").json["token_endpoint_auth_method"] == method
+    else:
+        assert method in ran.err
 
 
 def test_one_name_belongs_to_one_client(directory: Path, mtlsd: Mtlsd) -> None:

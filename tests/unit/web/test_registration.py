@@ -18,7 +18,7 @@ from mtlsd.web.registration import _error_json
 )
 def test_the_remedy_for_a_name_survives_without_backslashes(name: str, remedy: str) -> None:
     """RFC 6749 section 5.2 has no backslash in an error_description (R53), and DNs need them."""
-    with pytest.raises(ValueError, match="Write it as|Write type=value|Separate") as raised:
+    with pytest.raises(ValueError, match=r"Write it as|Write type=value|Separate") as raised:
         DistinguishedName.from_string(name)
     refusal = Refusal(reasons.REGISTRATION_METADATA, {"detail": str(raised.value)})
     description = json.loads(_error_json(refusal, "an-id"))["error_description"]
