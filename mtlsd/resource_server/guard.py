@@ -143,10 +143,10 @@ class ResourceServer:
         """
         try:
             token = bearer_token(authorization)
-            question = Question(token, certificate_of(), self.rules, scope_names(scope))
+            question = Question(token, certificate_of(), self.rules, scope_names(scope), self.now())
         except Exception as error:
             return _refused(error)
-        verdict = _attempt(lambda: self.source.at_once(question, self.now()))
+        verdict = _attempt(lambda: self.source.at_once(question, question.at))
         if verdict is not None:
             return verdict
         return Waiting(lambda: _attempt(lambda: self.source.waited_for(question, self.now())))

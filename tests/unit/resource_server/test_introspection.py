@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, cast
 from urllib.parse import parse_qs
 
@@ -13,7 +14,7 @@ from mtlsd import reasons
 from mtlsd.errors import Refusal
 from mtlsd.fetch.refused import FetchRefused
 from mtlsd.fetch.url import Url
-from mtlsd.resource_server.guard import ResourceServer
+from mtlsd.resource_server.guard import ResourceServer, Waiting
 from mtlsd.resource_server.https import Document, HttpsClient
 from mtlsd.resource_server.introspection import Introspection
 from mtlsd.resource_server.sources import ByIntrospection
@@ -93,6 +94,28 @@ def test_the_binding_is_compared_here() -> None:
     guard = Server().guard()
     refused(check(guard, ANOTHER), reasons.ACCESS_TOKEN_CERTIFICATE_MISMATCH)
     refused(check(guard, None), reasons.ACCESS_TOKEN_CERTIFICATE_ABSENT)
+
+
+def test_nobody_is_asked_for_whom_it_would_not_help() -> None:
+    """Anybody can come without a certificate, and write any text for a token."""
+    server = Server()
+    refused(check(server.guard(), None), reasons.ACCESS_TOKEN_CERTIFICATE_ABSENT)
+    assert not server.asked
+    unbound = attrs.evolve(server.guard(), rules=attrs.evolve(RULES, accept_unbound=True))
+    refused(check(unbound, None), reasons.ACCESS_TOKEN_CERTIFICATE_ABSENT)
+    assert server.asked
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(0, 1), (5, 1), (6, 0)])
+def test_a_long_queue_of_threads(seconds: int, asked: int) -> None:
+    """Where the server is slow, and strangers come faster than it answers."""
+    server, times = Server(), iter([NOW, NOW + timedelta(seconds=seconds), NOW])
+    waiting = attrs.evolve(server.guard(), now=lambda: next(times)).begin(["Bearer a"], lambda: CERTIFICATE)
+    assert isinstance(waiting, Waiting)
+    found = waiting.finish()
+    assert len(server.asked) == asked
+    if not asked:
+        refused(found, reasons.ISSUER_INTROSPECTION_UNAVAILABLE)
 
 
 @pytest.mark.parametrize(
