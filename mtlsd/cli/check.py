@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from mtlsd.cli.common import add_config, add_json, print_json, stored_clients
+from mtlsd.cli.common import add_config, add_json, print_json, stored_clients, unreachable
 from mtlsd.cli.exits import CONFIGURATION, OK
 from mtlsd.cli.online import online_mistakes
 from mtlsd.clients.index import ClientIndex
@@ -88,7 +88,8 @@ def _can_be_written(path: Path) -> bool:
 
 
 def _clients(config: Config) -> list[Mistake]:
-    return _namesakes(config, client_index(config, stored_clients(config)))
+    stored = stored_clients(config)
+    return [*_namesakes(config, client_index(config, stored)), *unreachable(config, stored)]
 
 
 def _namesakes(config: Config, clients: ClientIndex) -> list[Mistake]:

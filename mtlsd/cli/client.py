@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from mtlsd.cli.common import (
     print_table,
     result_of,
     stored_clients,
+    unreachable,
 )
 from mtlsd.cli.exits import OK, UsageError
 from mtlsd.cli.rotation import certificate_documents, certificates_of, print_certificates
@@ -128,6 +130,8 @@ def _add(arguments: argparse.Namespace) -> int:
             result_of(store.update_client(client, utc_now()))
         else:
             result_of(store.add_client(client, utc_now()))
+    for warning in unreachable(config, [client]):
+        print(f"warning: {warning}", file=sys.stderr)
     if arguments.json:
         print_json(
             client.to_metadata() if secret is None else {**client.to_metadata(), "client_secret": secret}

@@ -5,18 +5,24 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from mtlsd.clients.client import Client
+from mtlsd.clients.index import Registration
+from mtlsd.config.checks import Known, check_reachable
 from mtlsd.config.load import load
 from mtlsd.config.model import Config
+from mtlsd.config.notes import Notes
+from mtlsd.errors import Mistake
 from mtlsd.ops.audit import utc_now
+from mtlsd.service.assembly import STORE
 from mtlsd.stores.interfaces import Store
 from mtlsd.stores.sqlite import open_store
 from mtlsd.stores.workers import InlineWorker
@@ -78,6 +84,14 @@ def stored_clients(config: Config) -> tuple[Client, ...]:
         return ()
     with opened_store(config) as store:
         return result_of(store.list_clients())
+
+
+def unreachable(config: Config, stored: Iterable[Client]) -> list[Mistake]:
+    """Clients of the store that no listener takes. The listener may come later."""
+    notes = Notes(STORE)
+    known = [Known(Registration(own, STORE), notes.at(f"client.{own.client_id}")) for own in stored]
+    check_reachable(known, config.listeners)
+    return [attrs.evolve(mistake, fatal=False) for mistake in notes.found]
 
 
 def print_json(document: object) -> None:

@@ -150,6 +150,19 @@ def test_the_method_of_the_metadata_is_kept_or_refused(
         assert method in ran.err
 
 
+def test_a_client_that_no_listener_takes(directory: Path, mtlsd: Mtlsd) -> None:
+    """A mistake in a file, of which the store says it, too; but the listener may come later."""
+    metadata = directory / "metadata.json"
+    metadata.write_text('{"token_endpoint_auth_method": "private_key_jwt"}')
+    options = ["--metadata", metadata, "--jwks-uri=https://a.example/"]
+    ran = mtlsd("client", "add", "--client-id", "a", *options)
+    assert ran.code == OK
+    assert "warning: store: client.a." in ran.err
+    checked = mtlsd("check")
+    assert checked.code == OK
+    assert "warning: store: client.a." in checked.out
+
+
 def test_one_name_belongs_to_one_client(directory: Path, mtlsd: Mtlsd) -> None:
     """In every way clients come in: file against store, store against store, pins alike."""
     billing, pinned = directory / "billing.pem", directory / "pinned.pem"
