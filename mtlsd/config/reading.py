@@ -8,6 +8,8 @@ from pathlib import Path
 
 import attrs
 
+from mtlsd.pki.printable import printable
+
 # Far more than any bundle of certificates has, and little enough for a mistake such as /dev/zero
 LARGEST_FILE = 16 * 1024 * 1024
 
@@ -37,7 +39,7 @@ def read_file(
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:
-        raise _unreadable(error) from error
+        raise _unreadable(path, error) from error
     if len(content) > largest:
         raise Unreadable(f"is larger than {largest} bytes", "Name another file.")
     return content, status
@@ -50,12 +52,14 @@ def _read(descriptor: int, status: os.stat_result, regular: bool, largest: int) 
         return file.read(largest + 1)
 
 
-def _unreadable(error: OSError | ValueError) -> Unreadable:
+def _unreadable(path: Path, error: OSError | ValueError) -> Unreadable:
     match error:
         case FileNotFoundError():
-            return Unreadable(
-                "does not exist", "Relative names start at the directory of the file that has them."
+            looked = printable(str(path.absolute()))
+            remedy = (
+                f"Looked for at {looked}. Relative names start at the directory of the file that has them."
             )
+            return Unreadable("does not exist", remedy)
         case PermissionError():
             return Unreadable("may not be read", "Let the user that mtlsd runs as read it.")
         case OSError():

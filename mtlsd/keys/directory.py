@@ -52,7 +52,7 @@ def check_private(place: object, status: os.stat_result, uid: int) -> None:
         raise refuse(
             place,
             f"It belongs to {owner}, and mtlsd runs as {_user(uid)}.",
-            f"Run mtlsd as {owner} (sudo -u {owner} mtlsd ...), or give it back with chown.",
+            f"Run mtlsd as {owner} (runuser -u {owner} -- mtlsd ...), or give it back with chown.",
         )
     if status.st_mode & 0o077:
         mode = "700" if stat.S_ISDIR(status.st_mode) else "600"

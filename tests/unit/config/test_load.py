@@ -117,6 +117,7 @@ def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path / "mtlsd.toml", NOW)
     assert [str(note).splitlines()[0] for note in caught.value.mistakes] == ["mtlsd.toml: does not exist"]
+    assert str(tmp_path / "mtlsd.toml") in caught.value.mistakes[0].remedy
 
 
 @pytest.mark.parametrize(

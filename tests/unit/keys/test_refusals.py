@@ -90,7 +90,7 @@ def test_owner(owner: int, uid: int, good: bool) -> None:
         return
     with pytest.raises(ConfigError, match="It belongs to") as raised:
         check_private("a.pem", status, uid)
-    assert "sudo -u" in raised.value.mistakes[0].remedy
+    assert "runuser -u" in raised.value.mistakes[0].remedy
 
 
 def test_missing_key(directory: Path) -> None:
