@@ -8,6 +8,7 @@ import sqlite3
 import stat
 from pathlib import Path
 from tempfile import mkstemp
+from typing import Final
 from urllib.parse import quote
 
 import attrs
@@ -15,6 +16,8 @@ import attrs
 from mtlsd.stores.interfaces import StoreTooNew, StoreUnavailable
 from mtlsd.stores.schema import APPLICATION_ID, Schema, upgrade, version_of
 from mtlsd.stores.sqlite_errors import in_words
+
+_BESIDE: Final = ("-wal", "-shm")  # https://www.sqlite.org/wal.html
 
 
 @attrs.frozen
@@ -38,6 +41,7 @@ class SQLiteFile:
             if not self.path.exists():
                 self._make()
             self._check_mode(os.stat(self.path).st_mode)
+            self._check_writable()
         except OSError as error:
             raise self._os_problem(error) from error
         return self._connect(writing=True)
@@ -100,6 +104,14 @@ class SQLiteFile:
             raise self._problem(
                 "everybody may write the store", f"chmod o-w {self.path}, and check its clients."
             )
+
+    def _check_writable(self) -> None:
+        """Before SQLite opens them: it would make its files beside the store as unwritable as that is."""
+        for file in (self.path, *(self.path.with_name(self.path.name + ending) for ending in _BESIDE)):
+            # It may vanish when another process closes the store
+            if file.exists() and not os.access(file, os.W_OK) and file.exists():
+                remedy = f"Let the user that mtlsd runs as own it, and chmod 600 {file}."
+                raise self._problem(f"{file.name} cannot be written", remedy)
 
     def _connect(self, *, writing: bool) -> sqlite3.Connection:
         try:

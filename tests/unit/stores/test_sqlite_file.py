@@ -69,6 +69,21 @@ def test_made_by_root_it_belongs_to_the_owner_of_its_directory(path: Path) -> No
     assert owners == {(65534, 65533)}
 
 
+@pytest.mark.parametrize("ending", ["", "-wal", "-shm"])
+def test_a_file_that_may_only_be_read(path: Path, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found before SQLite makes the two others like it, which would outlive a chmod of the store."""
+    with opened(path):
+        pass
+    file = path.with_name(path.name + ending)
+    file.touch()
+    before = sorted(path.parent.iterdir())
+    monkeypatch.setattr("mtlsd.stores.sqlite_file.os.access", lambda name, how: name != file)
+    error = failure_of(open_store(path, InlineWorker()).open(), StoreUnavailable)
+    assert error.message == f"{file.name} cannot be written"
+    assert f"chmod 600 {file}" in error.remedy
+    assert sorted(path.parent.iterdir()) == before
+
+
 @pytest.mark.parametrize("name", ["a?mode=memory.db", "a#b%20c.db", "ä b.db"])
 def test_any_name_is_just_a_name(tmp_path: Path, name: str) -> None:
     with opened(tmp_path / name) as store:
