@@ -20,7 +20,7 @@ from mtlsd.errors import Fact, Refusal
 from mtlsd.forwarded.connection import HeaderFactory
 from mtlsd.service.other_users import OtherUsers
 from mtlsd.tls.context import ClientCertificate, ListenerTLS, build_context
-from mtlsd.tls.factory import ConnectionCreator, TLSServerFactory
+from mtlsd.tls.factory import ConnectionCreator, TLSServerFactory, TLSServerProtocol
 from mtlsd.tls.limits import ConnectionLimits
 from mtlsd.tls.peer import Peer
 from mtlsd.verdicts import Judge
@@ -28,6 +28,7 @@ from mtlsd.web.answers import error_json
 from mtlsd.web.door import Door
 from mtlsd.web.factory import ChannelFactory
 from mtlsd.web.limits import Limits
+from mtlsd.web.observer import Connection
 from mtlsd.web.refused import refused_facts
 from mtlsd.web.response import HeaderList
 from mtlsd.web.serving import Current
@@ -88,7 +89,7 @@ class Front(ServerFactory[Any]):
     def __init__(
         self, listener: Listener, tls: PreparedTLS | None, door: Door, current: Current, reactor: Any
     ) -> None:
-        self._others = OtherUsers()
+        self._others = OtherUsers(self._admit)
         self.channels = ChannelFactory(
             door,
             reactor,
@@ -136,6 +137,13 @@ class Front(ServerFactory[Any]):
         passed_on = self._listener.proxy_protocol is not None
         return self._headers.buildProtocol(addr) if passed_on else self._behind(addr)
 
+    def _admit(self, channel: Connection) -> None:
+        """A proxy is one address for everybody; who has not completed the handshake may be anybody."""
+        if self._tls is not None and self._listener.forwarding is not None:
+            transport = channel.transport
+            if isinstance(transport, TLSServerProtocol):
+                self._tls.admit(transport)
+
     def _behind(self, addr: IAddress | None) -> IProtocol | None:
         """For a connection from this address, be it the connection's own or one that a proxy tells."""
         if self._tls is not None:
@@ -158,10 +166,7 @@ def _limits(listener: Listener) -> Limits:
 
 
 def _connection_limits(listener: Listener) -> ConnectionLimits:
-    limits = listener.limits
-    # A proxy is one address for everybody, here as without TLS
-    most = limits.connections if listener.forwarding is not None else limits.connections_per_address
-    return ConnectionLimits(limits.connections, most)
+    return ConnectionLimits(listener.limits.connections, listener.limits.connections_per_address)
 
 
 def _error_body(current: Current, listener: Callable[[], str]) -> ErrorBody:

@@ -6,6 +6,7 @@ that they do not take the proxy's place meanwhile, there are never more than a f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -21,9 +22,11 @@ MOST: Final = 16
 class OtherUsers:
     """Hears of a listener's connections, and cuts those of too many others.
 
+    :ivar completed: is told of each handshake that is complete.
     :ivar uids: those as which the proxy may run; None where it is known otherwise.
     """
 
+    completed: Callable[[Connection], None]
     uids: frozenset[int] | None = None
     _here: set[Connection] = attrs.field(factory=set, init=False)
 
@@ -36,7 +39,7 @@ class OtherUsers:
             self._here.add(channel)
 
     def handshake_completed(self, channel: Connection) -> None:
-        pass
+        self.completed(channel)
 
     def connection_lost(
         self, channel: Connection, reason: Failure, handshake_was_complete: bool, timed_out: bool

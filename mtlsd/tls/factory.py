@@ -144,6 +144,12 @@ class TLSServerFactory(TLSMemoryBIOFactory):
             super().unregisterProtocol(p)  # type: ignore[no-untyped-call]  # Twisted's has no annotations
             self.open.closed(p.source)
 
+    def admit(self, p: TLSServerProtocol) -> None:
+        """Count a connection whose handshake is complete by its address no more."""
+        if p in self.protocols:
+            self.open.moved(p.source)
+            p.source = ""
+
     def take(
         self, listener: str, context: Context, judge: Judging | None, *, of_proxies: bool = False
     ) -> None:

@@ -58,6 +58,11 @@ class ConnectionCount:
         self.total += 1
         self.by_source[source] = self.by_source.get(source, 0) + 1
 
+    def moved(self, source: str) -> None:
+        """Count one that is open by no source any more."""
+        self.closed(source)
+        self.opened("")
+
     def closed(self, source: str) -> None:
         self.total -= 1
         left = self.by_source[source] - 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
-from tests.end_to_end.clients import Answer
+from tests.end_to_end.clients import TIMEOUT, Answer
 from tests.end_to_end.daemon import Daemon, running
 from tests.end_to_end.proxying import (
     ADDRESS,
@@ -21,7 +22,7 @@ from tests.end_to_end.proxying import (
     proxied_setup,
     request,
 )
-from tests.end_to_end.setup import Setup
+from tests.end_to_end.setup import HOST, Setup
 from tests.end_to_end.test_crossing import thumbprint
 from tests.end_to_end.test_grants import claims_of
 
@@ -198,6 +199,10 @@ def test_one_client_does_not_use_up_the_proxy_s_connections(setup: Setup) -> Non
         fields = [*FROM, *forwarded_by("nginx", presented(setup, "good"))]
         with Wire(setup, "few", proxy) as connection:
             assert connection.send(request("good", fields)).status == 200
+        for _ in range(2):  # but not one that has shown no certificate yet
+            stack.enter_context(socket.create_connection((HOST, setup.ports["few"]), TIMEOUT))
+        with pytest.raises(ConnectionError):
+            Wire(setup, "few", proxy)
 
 
 # -- a reload, on the same port ------------------------------------------------------------------------------
