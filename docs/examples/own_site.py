@@ -16,7 +16,7 @@ from mtlsd.keys.files import load_or_create
 from mtlsd.ops.audit import AuditLog, utc_now
 from mtlsd.service import assembly
 from mtlsd.service.background import Background
-from mtlsd.service.listening import Prepared
+from mtlsd.service.front import prepare_tls
 from mtlsd.tls.factory import ConnectionCreator, TLSServerFactory
 from mtlsd.tls.limits import ConnectionLimits
 from mtlsd.tls.peer import peer_of
@@ -63,8 +63,7 @@ async def main(reactor, config_file, port, seconds):
     def refused(peer, refusal):
         audit.event("handshake.refused", {"reason": refusal.reason.code, "address": peer.address})
 
-    routes = assembly.routes(config, listener, current)  # as mtlsd itself would serve them
-    prepared = Prepared.from_listener(listener, serving.judge, routes, utc_now)
+    prepared = prepare_tls(listener, serving.judge, None, utc_now)
     creator = ConnectionCreator(listener.name, prepared.context, prepared.judge)
     tls = TLSServerFactory(creator, site, reactor, ConnectionLimits(), refused)
     await serverFromString(reactor, f"tcp:{port}:interface=127.0.0.1").listen(tls)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Sequence
 from itertools import combinations
 
 import attrs
 
-from mtlsd.clients.index import Registration
+from mtlsd.clients.client import Client
+from mtlsd.clients.index import ClientIndex, Registration
 from mtlsd.clients.methods import CERTIFICATE_METHODS, PKI, AuthMethod
 from mtlsd.config.anchors import note_namesakes
 from mtlsd.config.endpoints import Place
@@ -116,6 +118,24 @@ def check_without_certificates(
                     "a client with private_key_jwt, here or in the store."
                 )
                 notes.warn("serves", f'"{name}" needs certificates: no client has another method', remedy)
+
+
+def check_proxies(clients: Sequence[Known], listeners: Sequence[Listener]) -> None:
+    """A proxy is nobody's client: what it is known by is no client's (P28)."""
+    proxies = [own.forwarding.proxies for own in listeners if own.forwarding is not None]
+    for known in clients:
+        if any(_is_a_proxys(known.registration.client, own) for own in proxies if own is not None):
+            remedy = "Give the proxy a certificate of its own, with a name of its own."
+            known.notes.add("", "is known by what a listener's proxy is known by", remedy)
+
+
+def _is_a_proxys(client: Client, proxies: ClientIndex) -> bool:
+    if any(proxies.by_pin(hashlib.sha256(pin).digest(), pin) for pin in client.pins):
+        return True
+    subject = client.subject
+    return subject is not None and any(
+        proxies.by_subject(group, subject.member, subject.key) for group in client.trust_anchors
+    )
 
 
 def check_reachable(clients: Sequence[Known], listeners: Sequence[Listener]) -> None:

@@ -119,6 +119,9 @@ def _check_transport(
     if table.format == PROXY_V2 and not (plain and table.proxy_users):
         remedy = "Listen on a unix: socket without certificate and key, and name proxy_users."
         own.add("format", "comes in the clear before everything else, so it needs a unix: socket", remedy)
+    if table.format == PROXY_V2 and table.proxy_credentials is not None:
+        message = "cannot come: what sends the header adds no fields to requests"
+        own.add("proxy_credentials", message, "Remove it: the proxy is known by proxy_users.")
     if not (
         table.proxy_certificates or table.proxy_trust_anchors or table.proxy_credentials or table.proxy_users
     ):

@@ -15,6 +15,7 @@ from mtlsd.config.checks import (
     Known,
     check_groups_of_clients,
     check_places,
+    check_proxies,
     check_pushing,
     check_reachable,
     check_served,
@@ -196,6 +197,7 @@ class _Loader:
         check_pushing(served, required, clients, self.notes)
         check_revocation(homes)
         check_trust(listeners, homes, any(known.registration.client.pins for known in clients))
+        check_proxies(clients, served)
         check_reachable(clients, served)
         check_introspection(clients, served)
 

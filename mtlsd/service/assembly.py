@@ -294,9 +294,8 @@ def door(config: Config, listener: Listener, current: Current, judge: Judge | No
     behind, guarded = routes(config, listener, current), _guarded(config)
     forwarding = listener.forwarding
     if forwarding is None:
-        return Door(current, routes=behind, guarded=guarded)
+        return Door(current, listener=listener.name, routes=behind, guarded=guarded)
     rules = ProxyRules(
-        listener=listener.name,
         format=forwarding.format,
         client_address=forwarding.client_address,
         judge=judge,
@@ -305,7 +304,11 @@ def door(config: Config, listener: Listener, current: Current, judge: Judge | No
     )
     # Others of the proxy's fields are as tempting as the certificate's, but everybody's elsewhere
     return ProxyDoor(
-        current, routes=behind, guarded=guarded | spellings((forwarding.client_address,)), rules=rules
+        current,
+        listener=listener.name,
+        routes=behind,
+        guarded=guarded | spellings((forwarding.client_address,)),
+        rules=rules,
     )
 
 

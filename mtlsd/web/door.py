@@ -43,11 +43,13 @@ _REMEMBERED_BYTES = 8192
 class Door(Endpoint):
     """Of a listener that clients connect to themselves.
 
+    :ivar listener: its name, which a connection without TLS does not know.
     :ivar guarded: the fields that carry certificates, in lower case and every spelling.
     """
 
     attacked: ClassVar[str] = "forwarding.refused"
 
+    listener: str = attrs.field(kw_only=True)
     routes: Routes = attrs.field(kw_only=True)
     guarded: frozenset[bytes] = attrs.field(kw_only=True)
 
@@ -61,7 +63,8 @@ class Door(Endpoint):
     def turn_away(self, request: IRequest, refusal: Refusal) -> bytes:
         """Refuse, and have the audit log say that this was no mistake of a client's."""
         correlation_id = self.current.random_id()
-        facts = refused_facts(refusal, correlation_id, _transport(request))
+        said = refused_facts(refusal, correlation_id, _transport(request))
+        facts: dict[str, Fact] = {"listener": self.listener, **said}
         self.current.audit(self.attacked, facts)
         return answer_refusal(request, refusal, correlation_id)
 
@@ -73,7 +76,6 @@ class ProxyRules:
     :ivar judge: says whether a certificate is the proxy's; None where it need not present one.
     """
 
-    listener: str
     format: Reader | None
     client_address: bytes
     judge: Judge | None
@@ -125,7 +127,10 @@ class ProxyDoor(Door):
         self._check_uid(request)
         self._check_credentials(values)
         provisional = self._check_certificate(request)
-        speak_for(request, self._client(request, values))
+        client = self._client(request, values)
+        if client.presented is not None:
+            self._check_not_its_own(request, client.presented)
+        speak_for(request, client)
         return None if provisional is None else self._after_judging(request, provisional)
 
     def _values(self, request: IRequest) -> Mapping[bytes, bytes]:
@@ -157,15 +162,15 @@ class ProxyDoor(Door):
             if header.withheld:
                 detail = "the client presented a certificate, and the proxy does not forward it"
                 raise Refusal(reasons.FORWARDED_MALFORMED, {"detail": detail})
-            return ForwardedPeer(rules.listener, header.address, self._presented(header.client_certificate))
+            return ForwardedPeer(self.listener, header.address, self._presented(header.client_certificate))
         presented = self._read_from(rules.format, values)
         address = last_address(rules.client_address, values.get(rules.client_address, b""))
-        return ForwardedPeer(rules.listener, address, presented)
+        return ForwardedPeer(self.listener, address, presented)
 
     def _presented(self, certificate: ForwardedCertificate | None) -> PresentedCertificate | None:
         if certificate is None:
             return None
-        return PresentedCertificate(certificate.leaf, certificate.chain, self.rules.listener, "forwarded")
+        return PresentedCertificate(certificate.leaf, certificate.chain, self.listener, "forwarded")
 
     def _read_from(self, by: Reader, values: Mapping[bytes, bytes]) -> PresentedCertificate | None:
         """What the format says; clients come again, so it is remembered for a while."""
@@ -208,6 +213,15 @@ class ProxyDoor(Door):
             return found
         _check_identity(found)
         return None
+
+    def _check_not_its_own(self, request: IRequest, presented: PresentedCertificate) -> None:
+        """Whatever clients are registered: the proxy's certificate is not forwarded (P28)."""
+        if self.rules.judge is None:
+            return
+        own = self._proxy(request).claimed
+        if own is not None and own.der == presented.leaf:
+            detail = "the proxy forwards its own certificate in the client's place"
+            raise Refusal(reasons.FORWARDED_PROXY, {"detail": detail})
 
     async def _after_judging(self, request: IRequest, found: Provisional) -> bytes | int:
         assert self.rules.judge is not None  # or nothing would be provisional

@@ -15,6 +15,7 @@ import attrs
 
 from mtlsd.forwarded.formats import KNOWN_FIELDS
 from tests.end_to_end.clients import request_token
+from tests.end_to_end.daemon import mtlsd
 from tests.end_to_end.forgeries import (
     ADDRESSES,
     ALTERED,
@@ -102,14 +103,13 @@ UNKNOWN = (Place("optional"), Place("open"))
 
 
 def forged_setup(directory: Path) -> Setup:
-    """With listeners of every kind, and the proxies' own certificates registered for clients, too."""
+    """With listeners of every kind, and the proxies' own certificates registered for clients, too.
+
+    In the file that would be a mistake; in the store, and by another group with the same anchor, nobody
+    sees it.
+    """
     setup = proxied_setup(directory)
     setup.add_client("proxy-by-name", tls_client_auth_san_dns=PROXY_NAME)
-    setup.add_client(
-        "proxy-by-pin",
-        token_endpoint_auth_method="self_signed_tls_client_auth",
-        certificate="presented/pinned-proxy/client.pem",
-    )
     setup.add_listener("optional", "optional", trust_anchors=["partners"])
     setup.add_listener("open", "none")
     setup.listener("mtls")["trust_anchors"] = ["partners"]
@@ -122,6 +122,8 @@ def forged_setup(directory: Path) -> Setup:
         plain(proxied(setup, name, form, proxy_credentials="credentials", **keys))
     anothers = plain(proxied(setup, "anothers", "envoy", proxy_users=[_another_user()]))
     anothers["endpoint"] = f"unix:{directory / 'anothers'}"
+    pin = setup.directory / "presented" / "pinned-proxy" / "client.pem"
+    mtlsd("client", "add", "-c", setup.write(), "--client-id", "proxy-by-pin", "--certificate", pin)
     return setup
 
 

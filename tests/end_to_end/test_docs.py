@@ -159,7 +159,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
         "dev",
     ]
     subprocess.run(made, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
-    shutil.copy(tmp_path / "dev/pinned.pem", tmp_path / "dev/proxy.pem")
+    shutil.copy(tmp_path / "dev/billing.pem", tmp_path / "dev/proxy.pem")
     (tmp_path / "dev/proxy.credentials").touch(0o600)
     (tmp_path / "dev/proxy.credentials").write_text("proxy:sixteen-characters\n")
     yield place

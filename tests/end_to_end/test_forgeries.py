@@ -90,7 +90,7 @@ def fault(target: Target, case: Case, answer: Answer, events: Mapping[str, dict[
     if event["event"] == "forwarding.refused":
         if answer.json["error"] != "invalid_request" or event.keys() & {"client_id", "subject", "x5t#S256"}:
             return f"it names somebody: {event} {answer.body!r}"
-        if event.get("listener", case.place.listener) != case.place.listener:
+        if event.get("listener") != case.place.listener:
             return f"it does not name the listener: {event}"
     elif event.get("subject") not in (None, "CN=other"):
         return f"it took its identity from a field: {event}"
@@ -189,6 +189,20 @@ def test_who_is_not_the_proxy(under: Running, listener: str, version: str, kind:
 def test_who_has_the_certificate_and_not_the_key(under: Running, listener: str, version: str) -> None:
     known = loaded(under.target.setup, BY_CERTIFICATE[listener])
     refused_in_handshake(under, listener, thief_context(known, VERSIONS[version]))
+
+
+@pytest.mark.parametrize(
+    ("listener", "own", "client_id"),
+    [("anchored", "proxy", "proxy-by-name"), ("pinned", "pinned-proxy", "proxy-by-pin")],
+)
+def test_a_proxy_does_not_forward_its_own(under: Running, listener: str, own: str, client_id: str) -> None:
+    """P28: it is never what a token is bound to, though a client is registered by it."""
+    audit = Audit(under.daemon.out)
+    with under.target.wire(Place(listener)) as wire:
+        answer = wire.send(token_request(client_id, under.target.own(listener, own)))
+    assert (answer.status, answer.json["error"]) == (400, "invalid_request")
+    (event,) = audit.wait_for(1)
+    assert event["reason"] == "forwarded.proxy"
 
 
 @pytest.mark.parametrize("client_id", ["proxy-by-name", "proxy-by-pin", "good"])

@@ -21,7 +21,7 @@ class StockSite(Site):
 
     noisy = False
 
-    def __init__(self, resource: IResource, reactor: Any, *, limits: object, error_body: object) -> None:
+    def __init__(self, resource: IResource, reactor: Any, *, limits: object, **_: object) -> None:
         super().__init__(resource, reactor=reactor)  # type: ignore[no-untyped-call]  # Twisted's
         self.limits = limits
         self.channels = frozenset[object]()

@@ -205,7 +205,7 @@ public_url = "https://as.example.com"
 serves = ["metadata"]
 [listener.forwarded]
 format = "nginx"
-proxy_certificates = ["pinned.pem"]
+proxy_certificates = ["billing.pem"]
 """
 
 

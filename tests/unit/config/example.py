@@ -116,6 +116,8 @@ class Example:
         example.put("partners.crl", crl_pem(pki().root) + crl_pem(pki().intermediate))
         pinned = pki().self_signed("client pinned in files", valid=pki().valid(-1, 90))
         example.put("pinned.pem", pem(pinned.leaf))
+        proxy = pki().self_signed("proxy pinned in files", valid=pki().valid(-1, 90))
+        example.put("proxy.pem", pem(proxy.leaf))
         return example
 
     @property

@@ -23,7 +23,7 @@ def test_where_clients_come_it_is_a_mistake(tmp_path: Path, client_certificate: 
 def test_behind_a_proxy(tmp_path: Path) -> None:
     example = Example.make(tmp_path)
     del example.mtls["refuse_in"]
-    forwarded = {"format": "nginx", "proxy_certificates": ["pinned.pem"]}
+    forwarded = {"format": "nginx", "proxy_certificates": ["proxy.pem"]}
     example.mtls.update(client_certificate="forwarded", forwarded=forwarded)
     example.mtls.update(public_url="https://mtls.example.com", serves=["token", "forward-auth"])
     assert "forward-auth" in example.load().config.listeners[0].serves

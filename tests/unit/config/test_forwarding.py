@@ -27,7 +27,7 @@ def example(tmp_path: Path) -> Example:
         {
             "client_certificate": "forwarded",
             "public_url": "https://mtls.example.com",
-            "forwarded": {"format": "nginx", "proxy_certificates": ["pinned.pem"]},
+            "forwarded": {"format": "nginx", "proxy_certificates": ["proxy.pem"]},
         }
     )
     return made
@@ -127,6 +127,26 @@ def test_proxy_v2(example: Example) -> None:
     assert listener.proxy_protocol.version == 2
 
 
+def test_the_header_comes_with_no_credentials(example: Example) -> None:
+    known_by = {"proxy_users": [getpass.getuser()], "proxy_credentials": credentials(example)}
+    plain(example, "unix:/run/mtlsd/proxy.sock", **known_by)
+    example.mtls["forwarded"]["format"] = "proxy-v2"
+    told = ".forwarded.proxy_credentials: cannot come: what sends the header adds no fields to requests"
+    assert HERE + told in example.told()
+
+
+def test_a_proxy_is_no_client(example: Example) -> None:
+    """P28."""
+    example.document["client"][1]["certificate"] = "proxy.pem"
+    told = "is known by what a listener's proxy is known by"
+    assert f"mtlsd.toml: client.pinned: {told}" in example.told()
+    example.mtls["forwarded"] = {
+        "format": "nginx", "proxy_trust_anchors": ["partners"], "proxy_san_dns": ["billing.partner.example"],
+    }  # fmt: skip
+    assert f"mtlsd.toml: client.billing: {told}" in example.told()
+    assert f"mtlsd.toml: client.pinned: {told}" not in example.told()
+
+
 @pytest.mark.parametrize(
     ("table", "told"),
     [
@@ -135,13 +155,13 @@ def test_proxy_v2(example: Example) -> None:
             {"format": "nginx"},
             ".forwarded: says nothing of who the proxy is: anybody could forward any certificate",
         ),
-        ({"format": "x", "proxy_certificates": ["pinned.pem"]}, '.forwarded.format: "x" is unknown here'),
+        ({"format": "x", "proxy_certificates": ["proxy.pem"]}, '.forwarded.format: "x" is unknown here'),
         (
-            {"format": "header", "proxy_certificates": ["pinned.pem"]},
+            {"format": "header", "proxy_certificates": ["proxy.pem"]},
             ".forwarded.format: format 'header' needs one of the encodings pem | urlencoded-pem | base64-der",
         ),
         (
-            {"format": "nginx", "header": "Authorization", "proxy_certificates": ["pinned.pem"]},
+            {"format": "nginx", "header": "Authorization", "proxy_certificates": ["proxy.pem"]},
             ".forwarded.format: the field Authorization has another meaning",
         ),
         (
@@ -149,7 +169,7 @@ def test_proxy_v2(example: Example) -> None:
             ".forwarded.header: is a field that means something else",
         ),
         (
-            {"format": "nginx", "client_address": "Host", "proxy_certificates": ["pinned.pem"]},
+            {"format": "nginx", "client_address": "Host", "proxy_certificates": ["proxy.pem"]},
             '.forwarded.client_address: "Host" cannot be used',
         ),
         (
@@ -178,7 +198,7 @@ def test_proxy_v2(example: Example) -> None:
             '.forwarded.proxy_credentials: "none" does not exist',
         ),
         (
-            {"format": "proxy-v2", "proxy_certificates": ["pinned.pem"]},
+            {"format": "proxy-v2", "proxy_certificates": ["proxy.pem"]},
             ".forwarded.format: comes in the clear before everything else, so it needs a unix: socket",
         ),
     ],
@@ -217,7 +237,7 @@ def test_nothing_comes_in_the_clear_from_elsewhere(example: Example, endpoint: s
 
 
 def test_certificates_cannot_be_seen_without_tls(example: Example) -> None:
-    plain(example, "unix:/run/mtlsd/proxy.sock", proxy_certificates=["pinned.pem"])
+    plain(example, "unix:/run/mtlsd/proxy.sock", proxy_certificates=["proxy.pem"])
     assert f"{HERE}.forwarded.proxy_certificates: cannot be seen without TLS" in example.told()
 
 
@@ -245,7 +265,7 @@ def test_where_clients_find_the_proxy(example: Example) -> None:
 
 def test_a_proxy_whose_certificate_expires(example: Example) -> None:
     until = pki().valid(-1, 10)
-    example.put("pinned.pem", pem(pki().self_signed("a proxy", valid=until).leaf))
+    example.put("proxy.pem", pem(pki().self_signed("a proxy", valid=until).leaf))
     told = f"?{HERE}.forwarded.proxy_certificates: a certificate expires on {until[1]:%Y-%m-%d}"
     assert told in example.told()
 
