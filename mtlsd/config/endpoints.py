@@ -47,7 +47,7 @@ def check_plugin(kind: str) -> None:
 class Place:
     """Where an endpoint listens.
 
-    :ivar kind: the prefix of the endpoint string.
+    :ivar kind: the prefix of the endpoint string; `unix` also for such a socket of systemd's.
     :ivar port: the TCP port; None where the string has none.
     :ivar address: what else tells two endpoints apart: interface, path, name of a socket.
     """
@@ -100,7 +100,8 @@ class Place:
             raise ValueError("has no domain=INET, domain=INET6 or domain=UNIX")
         if ("name" in named) == ("index" in named):
             raise ValueError("wants either name= or index=")
-        return cls("systemd", None, f"name={named['name']}" if "name" in named else named["index"])
+        kind = "unix" if named["domain"] == "UNIX" else "systemd"
+        return cls(kind, None, f"name={named['name']}" if "name" in named else named["index"])
 
     def collides_with(self, other: Place) -> bool:
         """Whether both cannot listen at once. Port 0 stands for any free one."""

@@ -106,13 +106,13 @@ def _check_transport(
     """What the proxy is known by can be seen on this endpoint, and nobody can listen in or join in (R77)."""
     plain = listener.certificate is None and listener.key is None
     local = place is not None and place.is_local
-    if plain and place is not None and not local and place.kind != "systemd":
+    if plain and place is not None and not local:
         remedy = "Give certificate and key, or listen on loopback or a unix: socket."
         notes.add("endpoint", "would take certificates and tokens in the clear from other machines", remedy)
     if plain and (table.proxy_certificates or table.proxy_trust_anchors):
         remedy = "Give the listener certificate and key."
         own.add("proxy_certificates", "cannot be seen without TLS", remedy)
-    by_socket = place is None or place.kind in ("unix", "systemd")
+    by_socket = place is None or place.kind == "unix"
     if table.proxy_users and not by_socket:
         remedy = 'Listen on "unix:/run/mtlsd/proxy.sock:mode=666", or know the proxy by another key.'
         own.add("proxy_users", "cannot be seen: the endpoint is no unix: socket", remedy)

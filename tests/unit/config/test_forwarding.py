@@ -228,7 +228,16 @@ def test_credentials(example: Example, content: str, mode: int, told: str) -> No
     assert "0123456789" not in str(example.told())
 
 
-@pytest.mark.parametrize("endpoint", ["tcp:8443", "tcp6:8443", "tcp:8443:interface=192.0.2.1"])
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "tcp:8443",
+        "tcp6:8443",
+        "tcp:8443:interface=192.0.2.1",
+        "systemd:domain=INET:name=a",
+        "systemd:INET6:0",
+    ],
+)
 def test_nothing_comes_in_the_clear_from_elsewhere(example: Example, endpoint: str) -> None:
     """R77."""
     plain(example, endpoint, proxy_credentials=credentials(example))

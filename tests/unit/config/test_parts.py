@@ -175,6 +175,7 @@ def test_with_port() -> None:
         ("unix:address=/run/x:mode=660", Place("unix", None, "/run/x")),
         ("systemd:domain=INET:name=mtls", Place("systemd", None, "name=mtls")),
         ("systemd:INET6:index=0", Place("systemd", None, "0")),
+        ("systemd:domain=UNIX:name=proxy", Place("unix", None, "name=proxy")),
     ],
 )
 def test_endpoint(text: str, place: Place) -> None:
