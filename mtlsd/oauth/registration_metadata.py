@@ -9,11 +9,11 @@ import attrs
 
 from mtlsd import reasons
 from mtlsd.clients.client import Client
-from mtlsd.clients.methods import PKI, SELF_SIGNED
+from mtlsd.clients.methods import PKI, SECRET_METHODS, SELF_SIGNED
 from mtlsd.clients.mistakes import Mistakes
 from mtlsd.clients.subject import SUBJECT_MEMBERS, Subject, SubjectMember
 from mtlsd.errors import ConfigError, Mistake, Refusal
-from mtlsd.oauth.registration_policy import RegistrationPolicy
+from mtlsd.oauth.registration_policy import NOT_ALLOWED, RegistrationPolicy
 from mtlsd.pki.certificate import Certificate
 from mtlsd.pki.dn import DistinguishedName
 
@@ -97,6 +97,10 @@ def read_client(
         given["resources"] = list(policy.resources)
     mistakes = Mistakes(_PLACE)
     try:
+        if given["token_endpoint_auth_method"] in SECRET_METHODS:  # whose hash nobody can send
+            remedy = f"It takes {', '.join(policy.token_endpoint_auth_methods)}."
+            mistakes.add("token_endpoint_auth_method", NOT_ALLOWED, remedy)
+            mistakes.raise_if_any()
         client = Client.from_metadata(given, place=_PLACE)
         if before is not None:
             client = _kept(client, before)

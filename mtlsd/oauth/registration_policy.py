@@ -22,7 +22,7 @@ MOST_REDIRECT_URIS: Final = 20
 MOST_KEYS: Final = 16
 LONGEST_NAME: Final = 200
 
-_NOT_ALLOWED: Final = "is not allowed here"
+NOT_ALLOWED: Final = "is not allowed here"
 
 
 def no_url_is_refused(url: str) -> str | None:
@@ -71,16 +71,16 @@ class RegistrationPolicy:
         held = before or client
         methods = (*self.token_endpoint_auth_methods, *_held(before, held.token_endpoint_auth_method))
         if client.token_endpoint_auth_method not in methods:
-            mistakes.add("token_endpoint_auth_method", _NOT_ALLOWED, f"It takes {', '.join(methods)}.")
+            mistakes.add("token_endpoint_auth_method", NOT_ALLOWED, f"It takes {', '.join(methods)}.")
         for grant_type in client.grant_types:
             if grant_type not in (*self.grant_types, *_held(before, *held.grant_types)):
-                mistakes.add("grant_types", f"{grant_type} {_NOT_ALLOWED}", "Leave it out.")
+                mistakes.add("grant_types", f"{grant_type} {NOT_ALLOWED}", "Leave it out.")
         for scope in client.scope:
             if scope not in (*self.scopes, *_held(before, *held.scope)):
-                mistakes.add("scope", f"{scope} {_NOT_ALLOWED}", "Leave it out.")
+                mistakes.add("scope", f"{scope} {NOT_ALLOWED}", "Leave it out.")
         for uri in client.redirect_uris:
             if not self._allows_redirect(uri) and uri not in _held(before, *held.redirect_uris):
-                mistakes.add("redirect_uris", f"{uri} {_NOT_ALLOWED}", "Take another one.")
+                mistakes.add("redirect_uris", f"{uri} {NOT_ALLOWED}", "Take another one.")
         self._check_sizes(client, mistakes)
         if self.fapi2:
             mistakes.found.extend(fapi2_mistakes(client, mistakes.place))

@@ -160,6 +160,13 @@ def test_what_cannot_be_registered(world: World, metadata: dict[str, Any], reaso
     assert world.clients() == {}
 
 
+def test_a_method_with_a_secret_is_told_as_what_it_is(world: World) -> None:
+    """Not that a hash is missing, which no client could send."""
+    with pytest.raises(Refusal) as raised:
+        world.register(caller(A), token_endpoint_auth_method="client_secret_basic")
+    assert raised.value.facts["detail"] == "token_endpoint_auth_method: is not allowed here"
+
+
 def test_the_policy_says_what_a_jwks_uri_may_be(world: World) -> None:
     world = with_policy(world, refuses_url=lambda url: "it is private" if "private" in url else None)
     assert world.refused(caller(), jwks_uri="https://private/jwks") is reasons.REGISTRATION_METADATA
