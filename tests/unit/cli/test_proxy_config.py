@@ -41,7 +41,7 @@ client_certificate = "forwarded"
 public_url = "https://as.example.com:9443"
 serves = ["token"]
 [listener.forwarded]
-proxy_certificates = ["pinned.pem"]
+proxy_certificates = ["billing.pem"]
 proxy_credentials = "credentials"
 """
 PASSED_ON = """
@@ -209,7 +209,7 @@ def test_a_unix_socket(directory: Path, mtlsd: Mtlsd) -> None:
     config = directory / "mtlsd.toml"
     plain = config.read_text().replace('"tcp:8555"\ncertificate = "server.pem"\nkey = "server.key"',
                                        '"unix:/run/mtlsd/proxy.sock"')  # fmt: skip
-    config.write_text(plain.replace('proxy_certificates = ["pinned.pem"]', 'proxy_users = ["root"]'))
+    config.write_text(plain.replace('proxy_certificates = ["billing.pem"]', 'proxy_users = ["root"]'))
     for program, written in (
         ("haproxy", "unix@/run/mtlsd/proxy.sock"),
         ("apache", "unix:/run/mtlsd/proxy.sock|http://"),
