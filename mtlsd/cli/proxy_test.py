@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import argparse
 import ssl
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import attrs
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
 from mtlsd.cli.common import add_config, add_json, load_config, print_json, print_table
 from mtlsd.cli.exits import CONFIGURATION, OK, UNAVAILABLE, UNEXPECTED, UsageError
+from mtlsd.cli.proxies.canary import NOBODY, Canary
 from mtlsd.cli.proxies.findings import BAD, Finding, Outcome, Trial, counted
 from mtlsd.cli.proxies.forgeries import Forgery, forgeries
 from mtlsd.cli.proxies.probing import Answer, NoAnswer, Target
@@ -29,7 +24,6 @@ from mtlsd.config.pem import certificates_in
 from mtlsd.oauth.metadata import CLIENT_ENDPOINTS, PATHS
 from mtlsd.ops.audit import utc_now
 
-_NOBODY: Final = "mtlsd-proxy-test"
 _HONEST: Final = Forgery("", "an honest request")
 _SECONDS: Final = 300.0
 _CONTROL_SECONDS: Final = 10.0
@@ -77,9 +71,14 @@ def _test(arguments: argparse.Namespace) -> int:
         raise UsageError("--certificate and --client-id belong together")
     if arguments.key is not None and arguments.certificate is None:
         raise UsageError("--key needs --certificate")
+    if _demands_certificates(listener) and arguments.key is None:
+        raise UsageError(
+            f"the listener {listener.name} lets nobody in without a certificate: "
+            "give --certificate, --key and --client-id of one of its clients"
+        )
     target = _target(arguments, listener)
     victim = None if arguments.certificate is None else certificates_in(arguments.certificate)[0].der
-    result = _tried(wanted, target, arguments, victim)
+    result = _tried(wanted, listener, target, arguments, victim)
     if arguments.json:
         print_json(_document(result))
     else:
@@ -87,27 +86,44 @@ def _test(arguments: argparse.Namespace) -> int:
     return result.code
 
 
-def _tried(wanted: Wanted, target: Target, arguments: argparse.Namespace, victim: bytes | None) -> Result:
+def _demands_certificates(listener: Listener) -> bool:
+    return listener.forwarding is None and listener.client_certificate == "required"
+
+
+def _tried(
+    wanted: Wanted, listener: Listener, target: Target, arguments: argparse.Namespace, victim: bytes | None
+) -> Result:
     """First without a certificate; then, where there is one with its key, with it."""
-    canary = _canary()
-    result = _round(target, wanted, list(forgeries(wanted, canary, victim)))
-    if result.code in (OK, UNEXPECTED) and arguments.key is not None:
-        own = attrs.evolve(target, tls=_tls(arguments, with_certificate=True))
-        with_own = _round(own, wanted, list(forgeries(wanted, canary, None)))
-        findings = (*result.findings, *with_own.findings)
-        code = max(result.code, with_own.code)
-        result = Result(
-            f"{result.control}; with the certificate {with_own.control}", with_own.problem, code, findings
-        )
-    return result
+    canary = Canary.hatched(utc_now())
+    own = (
+        target if arguments.key is None else attrs.evolve(target, tls=_tls(arguments, with_certificate=True))
+    )
+    if _demands_certificates(listener):
+        return _round(own, wanted, list(forgeries(wanted, canary.der, None)), _of_nobody)
+    shown = attrs.evolve(target, tls=_tls(arguments, with_certificate=False))
+    canary.present_by(shown.tls)
+    sent = list(forgeries(wanted, canary.der, victim))
+    result = _round(target, wanted, sent, lambda _: _unreadable(shown, wanted))
+    if result.code not in (OK, UNEXPECTED) or own is target:
+        return result
+    with_own = _round(own, wanted, list(forgeries(wanted, canary.der, None)), _of_nobody)
+    control = f"{result.control}; with the certificate {with_own.control}"
+    code = result.code or with_own.code  # that somebody can get in comes first
+    return Result(control, with_own.problem, code, (*result.findings, *with_own.findings))
 
 
-def _round(target: Target, wanted: Wanted, all_of_them: Sequence[Forgery]) -> Result:
+def _round(
+    target: Target,
+    wanted: Wanted,
+    all_of_them: Sequence[Forgery],
+    doubt: Callable[[Answer], tuple[str, int] | None],
+) -> Result:
+    """:param doubt: told the answer to an honest request, says why there is no use in going on after all."""
     try:
         control = target.ask(_HONEST, _CONTROL_SECONDS)
     except NoAnswer as error:
         return Result("none", f"The proxy does not answer: {error}.", UNAVAILABLE)
-    problem = _problem(control)
+    problem = _problem(control, wanted) or doubt(control)
     if problem:
         return Result(str(control), *problem)
     trial = Trial(target, control, strips=bool(wanted.fields))
@@ -117,15 +133,50 @@ def _round(target: Target, wanted: Wanted, all_of_them: Sequence[Forgery]) -> Re
     return Result(str(control), "", code, findings)
 
 
-def _problem(control: Answer) -> tuple[str, int] | None:
+def _unreadable(target: Target, wanted: Wanted) -> tuple[str, int] | None:
+    """Whether mtlsd cannot read what the proxy forwards, which requests without a certificate do not show.
+
+    :param target: asked with a certificate that nobody knows. Who can be read is answered with 401; some
+        proxies do not let him in.
+    """
+    if not wanted.fields:
+        return None
+    try:
+        answer = target.ask(_HONEST, _CONTROL_SECONDS)
+    except NoAnswer:
+        return None
+    if not answer.from_mtlsd or answer.status != 400:
+        return None
+    what = f"mtlsd cannot read the certificate that the proxy forwards. {_audited(answer)}"
+    return _problem(answer, wanted) or (what, CONFIGURATION)
+
+
+def _of_nobody(control: Answer) -> tuple[str, int] | None:
+    """Whether mtlsd does not know the client with its certificate."""
+    if control.status != 401:
+        return None
+    what = "mtlsd does not take the certificate for the client's, or the proxy does not forward it."
+    return f"{what} {_audited(control)}", CONFIGURATION
+
+
+def _problem(control: Answer, wanted: Wanted) -> tuple[str, int] | None:
     """Why there is no use in going on."""
     reason = control.reason
     if reason is not None:
         what = f"mtlsd refuses what the proxy itself sends: {reason.code}. {reason.meaning} {reason.remedy}"
-        return what, CONFIGURATION
+        return f"{what} {_audited(control)}", CONFIGURATION
     if not control.from_mtlsd:
-        return "The proxy answers, but the request does not come through to mtlsd.", UNAVAILABLE
+        place = wanted.upstream.socket or wanted.upstream.address
+        return (
+            "The proxy answers, but the request does not come through to mtlsd. The log of the proxy says "
+            f"why it does not get to {place}; where mtlsd has refused it, the audit log does.",
+            UNAVAILABLE,
+        )
     return None
+
+
+def _audited(answer: Answer) -> str:
+    return f"The audit log says why, at {answer.document.get('correlation_id')}."
 
 
 def _target(arguments: argparse.Namespace, listener: Listener) -> Target:
@@ -140,9 +191,9 @@ def _target(arguments: argparse.Namespace, listener: Listener) -> Target:
         port = url.port or 443
     except ValueError:
         raise UsageError("--through has no port between 1 and 65535") from None
-    form = {"client_id": arguments.client_id or _NOBODY, "grant_type": "client_credentials"}
+    form = {"client_id": arguments.client_id or NOBODY, "grant_type": "client_credentials"}
     if served[0] != "token":
-        form |= {"token": _NOBODY}
+        form |= {"token": NOBODY}
     path = url.path.rstrip("/") + PATHS[served[0]]
     tls = _tls(arguments, with_certificate=False)
     return Target(url.hostname, port, path, tls, urlencode(form).encode("ascii"))
@@ -165,31 +216,32 @@ def _no_password() -> str:
     raise ValueError("the key is encrypted")
 
 
-def _canary() -> bytes:
-    """A certificate that nobody has seen before, DER."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), utc_now()
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _NOBODY)])
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(hours=1))
-    return builder.sign(key, SHA256()).public_bytes(Encoding.DER)
-
-
 def _print(result: Result) -> None:
     print(f"An honest request is answered: {result.control}")
     if result.problem:
         print(result.problem)
+    if not result.findings:
         return
     table = [("FIELD", "SENT", *(outcome.upper() for outcome in _OUTCOMES))]
     for field, counts in counted(result.findings).items():
         table.append((field, str(counts.total()), *(str(counts[own] or "") for own in _OUTCOMES)))
     print_table(table)
-    for finding in result.findings:
-        if finding.outcome in (*BAD, "no answer"):
-            outcome, forgery = coloured(finding.outcome, RED), finding.forgery
-            print(f"{outcome}: {forgery.field}, {forgery.how}: {finding.answer}")
-            if finding.remedy:
-                print(f"    {finding.remedy}")
-    print(_summary(result))
+    for (outcome, field, answer, remedy), hows in _grouped(result.findings).items():
+        print(f"{coloured(outcome, RED)}: {field}, {'; '.join(hows)}: {answer}")
+        if remedy:
+            print(f"    {remedy}")
+    if not result.problem or result.code == UNEXPECTED:
+        print(_summary(result))
+
+
+def _grouped(findings: Sequence[Finding]) -> dict[tuple[str, str, str, str], list[str]]:
+    """How it was done, of all that came out badly in one way."""
+    groups: dict[tuple[str, str, str, str], list[str]] = {}
+    for own in findings:
+        if own.outcome in (*BAD, "no answer"):
+            group = own.outcome, own.forgery.field, own.answer, own.remedy
+            groups.setdefault(group, []).append(own.forgery.how)
+    return groups
 
 
 def _summary(result: Result) -> str:

@@ -17,6 +17,7 @@ from mtlsd.jose import b64
 from mtlsd.reasons import forwarding
 
 _MOST: Final = 65_536  # octets of an answer that are read
+_OF_UNKNOWN_CAS: Final = (18, 19, 20, 21)  # X509_V_ERR_*: self-signed, or without a path
 _HEAD_END: Final = b"\r\n\r\n"
 _FORWARDED: Final = {
     reason.meaning: reason for reason in vars(forwarding).values() if isinstance(reason, Reason)
@@ -109,7 +110,8 @@ class Target:
         except TimeoutError:
             raise NoAnswer(f"nothing in {seconds:.0f} seconds") from None
         except ssl.SSLCertVerificationError as error:
-            raise NoAnswer(f"its certificate is not good: {error.verify_message}") from None
+            remedy = ": --ca names the one to trust" if error.verify_code in _OF_UNKNOWN_CAS else ""
+            raise NoAnswer(f"its certificate is not good: {error.verify_message}{remedy}") from None
         except (ssl.SSLError, ConnectionResetError, BrokenPipeError):
             return Answer(0)
         except OSError as error:

@@ -16,14 +16,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtlsd.cli.exits import UNAVAILABLE, USAGE
+from mtlsd.cli.exits import CONFIGURATION, OK, UNAVAILABLE, UNEXPECTED, USAGE
+from mtlsd.cli.proxies.canary import Canary
 from mtlsd.cli.proxies.findings import Outcome, Trial, counted
 from mtlsd.cli.proxies.forgeries import PROXY, Forgery, encodings, forgeries
 from mtlsd.cli.proxies.probing import Answer, NoAnswer, Target, read_answer
 from mtlsd.cli.proxies.wanted import Upstream, Wanted, titled
 from mtlsd.errors import Refusal
 from mtlsd.forwarded.formats import FORMATS, KNOWN_FIELDS
-from mtlsd.reasons import FORWARDED_SPELLING, REQUEST_MALFORMED
+from mtlsd.reasons import FORWARDED_MALFORMED, FORWARDED_SPELLING, REQUEST_MALFORMED
 from tests.pki import Pki
 from tests.unit.cli.conftest import Ran
 
@@ -239,3 +240,137 @@ def test_nobody_is_there(directory: Path, mtlsd: Mtlsd) -> None:
         ran = mtlsd("proxy-test", "--through", f"https://{HOST}:{bound.getsockname()[1]}")
     assert ran.code == UNAVAILABLE
     assert "Connection refused" in ran.out
+
+
+# -- what an honest request already shows ------------------------------------------------------------------
+
+PASSED_ON = """
+[[listener]]
+name = "passed-on"
+endpoint = "tcp:8556"
+certificate = "server.pem"
+key = "server.key"
+client_certificate = "required"
+public_url = "https://as.example.com"
+serves = ["token"]
+proxy_protocol = { version = 2, proxies = ["10.0.0.1"] }
+"""
+NOT_KNOWN = Answer(401, refusal("invalid_client", "Client authentication failed."))
+TAKEN = Answer(200, {"access_token": "opaque"})
+CLOSED = Answer(0)
+THROUGH = ("--through", "https://as.example.com")
+
+
+def own_of(directory: Path) -> tuple[object, ...]:
+    files = ("--certificate", directory / "billing.pem", "--key", directory / "billing.key")
+    return (*files, "--client-id", "billing")
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, first: Answer, unknown: Answer, own: Answer) -> None:
+    """Have requests answered by what they present: nothing, the certificate of nobody, or the client's."""
+    strangers: list[ssl.SSLContext] = []
+    clients: list[ssl.SSLContext] = []
+    present, load = Canary.present_by, ssl.SSLContext.load_cert_chain
+
+    def presenting(canary: Canary, context: ssl.SSLContext) -> None:
+        present(canary, context)
+        strangers.append(context)
+
+    def loading(context: ssl.SSLContext, *files: Any, **more: Any) -> None:
+        load(context, *files, **more)
+        clients.append(context)
+
+    def ask(target: Target, forgery: Forgery, _seconds: float) -> Answer:
+        if forgery.field == PROXY:
+            return CLOSED
+        if target.tls in strangers:
+            return unknown
+        return own if target.tls in clients else first
+
+    monkeypatch.setattr(Canary, "present_by", presenting)
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", loading)
+    monkeypatch.setattr(Target, "ask", ask)
+
+
+def configured(directory: Path, *tables: str) -> None:
+    config = directory / "mtlsd.toml"
+    config.write_text("\n".join([config.read_text(), *tables]))
+
+
+@pytest.mark.parametrize(
+    ("unknown", "code", "said"),
+    [
+        (NOT_KNOWN, OK, "None of"),
+        (CLOSED, OK, "None of"),  # a proxy that lets only those in whom it knows
+        (
+            Answer(400, refusal("invalid_request", FORWARDED_MALFORMED.meaning)),
+            CONFIGURATION,
+            "configured format",
+        ),
+        (Answer(400, refusal("invalid_request", "Odd.")), CONFIGURATION, "cannot read the certificate"),
+    ],
+)
+def test_the_format_is_tried(
+    directory: Path, mtlsd: Mtlsd, monkeypatch: pytest.MonkeyPatch, unknown: Answer, code: int, said: str
+) -> None:
+    """Even by who has no client's certificate: without any, every format looks good."""
+    configured(directory, PROXIED.replace("metadata", "token"))
+    answering(monkeypatch, NOT_KNOWN, unknown, TAKEN)
+    ran = mtlsd("proxy-test", *THROUGH)
+    assert ran.code == code
+    assert said in ran.out
+    if code != OK:
+        assert "The audit log says why, at x." in ran.out
+
+
+def test_a_client_that_is_not_taken_for_itself(
+    directory: Path, mtlsd: Mtlsd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two proxies in a row the inner one has forwarded nothing."""
+    configured(directory, PROXIED.replace("metadata", "token"))
+    answering(monkeypatch, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)
+    ran = mtlsd("proxy-test", *THROUGH, *own_of(directory))
+    assert ran.code == CONFIGURATION
+    assert "the proxy does not forward it" in ran.out
+
+
+def test_a_listener_that_lets_nobody_in_without_a_certificate(
+    directory: Path, mtlsd: Mtlsd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured(directory, PASSED_ON)
+    answering(monkeypatch, CLOSED, CLOSED, TAKEN)
+    ran = mtlsd("proxy-test", *THROUGH)
+    assert (ran.code, ran.out) == (USAGE, "")
+    assert "give --certificate, --key and --client-id" in ran.err
+    ran = mtlsd("proxy-test", *THROUGH, *own_of(directory))
+    assert "An honest request is answered: 200\n" in ran.out
+    assert "does not come through" not in ran.out
+    assert ran.code == OK
+
+
+def test_where_the_proxy_should_connect_is_told(
+    directory: Path, mtlsd: Mtlsd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured(directory, PROXIED.replace("metadata", "token"))
+    answering(monkeypatch, Answer(502), CLOSED, CLOSED)
+    ran = mtlsd("proxy-test", *THROUGH)
+    assert ran.code == UNAVAILABLE
+    assert "does not get to localhost:8555" in ran.out
+
+
+def test_what_comes_through_in_one_way_is_told_once(
+    directory: Path, mtlsd: Mtlsd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured(directory, PROXIED.replace("metadata", "token"))
+    answering(monkeypatch, NOT_KNOWN, NOT_KNOWN, TAKEN)
+    leaking = Answer(400, refusal("invalid_request", FORWARDED_MALFORMED.meaning))
+    plain = Target.ask
+    monkeypatch.setattr(
+        Target,
+        "ask",
+        lambda own, it, seconds: leaking if it.field == "SSL-Client-Cert" else plain(own, it, seconds),
+    )
+    ran = mtlsd("proxy-test", *THROUGH)
+    assert ran.code == UNEXPECTED
+    assert "leaks: SSL-Client-Cert, as SSL-Client-Cert; as ssl-client-cert; " in ran.out
+    assert ran.out.count("Have the proxy overwrite SSL-Client-Cert") == 1
