@@ -11,6 +11,7 @@ from klein import Klein
 from OpenSSL import crypto
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
@@ -59,7 +60,7 @@ class Connection:
 
     def __init__(self, resource: IResource, transport: Any) -> None:
         self.transport = transport
-        site: Any = Site(resource)
+        site: Any = Site(resource, reactor=Clock())
         self.channel = site.buildProtocol(None)
         self.channel.makeConnection(transport)
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
@@ -83,7 +84,7 @@ class _Asks(Resource):
 
 def under_site(data: bytes) -> list[Refusal | None]:
     heard: list[Refusal | None] = []
-    site = Site(_Asks(heard.append))
+    site = Site(_Asks(heard.append), reactor=Clock())
     channel = site.buildProtocol(None)
     assert channel is not None
     channel.makeConnection(StringTransport())
