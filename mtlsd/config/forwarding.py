@@ -240,7 +240,10 @@ def _uids(table: ForwardedTable, notes: Notes) -> frozenset[int] | None:
             remedy = "Have the proxy run as a user of its own."
             notes.add(key, f"{shown(name)} is what the kernel calls everybody whom it cannot name", remedy)
         elif not any(uid in own for own in known):
-            remedy = "Let mtlsd see the machine's users: PrivateUsers=no, by `systemctl edit mtlsd`."
+            remedy = (
+                "Let mtlsd see the machine's users: PrivateUsers=no, by `systemctl edit mtlsd`. Then restart "
+                "it: no reload changes that."
+            )
             notes.add(key, f"{shown(name)} is nobody in the user namespace that mtlsd runs in", remedy)
         uids.add(uid)
     return frozenset(uids)

@@ -193,6 +193,8 @@ def _audit_refused(current: Current, log: Logger) -> Callable[[Peer, Refusal], N
             "listener": peer.listener,
             "address": peer.address,
         }
+        if peer.is_proxy:
+            facts["role"] = "proxy"  # what is to be mended is not a client, but the listener or its proxy
         said = refusal.facts_beside({} if peer.claimed is None else peer.claimed.facts())
         current.audit("handshake.refused", {**facts, **said})
         if peer.fault is not None:

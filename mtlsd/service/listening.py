@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, ENOENT, EROFS
 from types import MappingProxyType
 from typing import Any, Final, Self
 
@@ -25,6 +25,15 @@ _REMEDIES: Final = MappingProxyType(
     {
         EADDRINUSE: "ss -ltnp tells who listens there: stop that, or change endpoint",
         EACCES: "a port below 1024 needs CAP_NET_BIND_SERVICE or a socket of systemd's",
+    }
+)
+_IN_ITS_OWN: Final = "the socket belongs into a directory that mtlsd's user may write, such as /run/mtlsd"
+_REMEDIES_OF_PATHS: Final = MappingProxyType(
+    {
+        EACCES: _IN_ITS_OWN,
+        ENOENT: _IN_ITS_OWN,
+        EROFS: _IN_ITS_OWN,
+        EADDRINUSE: "another process listens there: stop that, or change endpoint",
     }
 )
 
@@ -76,6 +85,8 @@ class Listening:
             port = await serverFromString(reactor, listener.endpoint).listen(front)
         except CannotListenError as error:  # which is no OSError
             raise _not_opened(listener, error.socketError) from error
+        except OSError as error:  # of the lock beside a UNIX socket
+            raise _not_opened(listener, error) from error
         except LookupError as error:  # what Twisted raises for a socket that it did not inherit
             if not listener.endpoint.startswith("systemd:"):
                 raise
@@ -129,7 +140,8 @@ def kept_open(listening: Mapping[str, Listening], prepared: Sequence[Prepared]) 
 def _not_opened(listener: Listener, why: object) -> OSError:
     """What to raise where an endpoint cannot be opened: why, where, and what to do about it."""
     code, text = (why.errno, why.strerror) if isinstance(why, OSError) else (None, None)
-    remedy = _REMEDIES.get(code or 0)
+    of_path = listener.endpoint.startswith("unix:")
+    remedy = (_REMEDIES_OF_PATHS if of_path else _REMEDIES).get(code or 0)
     said = text or str(why)
     place = f"listener {listener.name}, {listener.endpoint}"
     return OSError(code or EADDRNOTAVAIL, f"{said}: {remedy}" if remedy else said, place)

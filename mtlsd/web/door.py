@@ -202,7 +202,9 @@ class ProxyDoor(Door):
             return
         given = hashlib.sha256(values.get(CREDENTIALS_FIELD, b"")).digest()
         if not hmac.compare_digest(given, self.rules.credentials):
-            raise Refusal(reasons.FORWARDED_PROXY, {"expected": "X-Proxy-Authorization as configured"})
+            seen = "another" if values.get(CREDENTIALS_FIELD) else "none"
+            facts: dict[str, Fact] = {"expected": "X-Proxy-Authorization as configured", "seen": seen}
+            raise Refusal(reasons.FORWARDED_PROXY, facts)
 
     def _check_certificate(self, request: IRequest) -> Provisional | None:
         """:returns: what is yet to be settled of the proxy's certificate."""

@@ -140,6 +140,7 @@ def test_who_does_not_have_the_credentials(
     assert (answer.status, answer.json["error"]) == (400, "invalid_request")
     event = daemon.event("forwarding.refused", mark, reason="forwarded.proxy")
     assert AUTHORIZATION[6:] not in str(event)
+    assert event["seen"] == ("none" if given is None else "another")
 
 
 @pytest.mark.parametrize(

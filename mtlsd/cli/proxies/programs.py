@@ -91,7 +91,8 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
         "caddy": Program(
             "Caddy",
             "/etc/caddy/mtlsd",
-            "It is a site, to be imported in /etc/caddy/Caddyfile.",
+            "It is a site, to be imported in /etc/caddy/Caddyfile. Caddy has to be able to read the files\n"
+            "below: on Debian it runs as caddy from the start, and not as root.",
             formats=("rfc9440", "header base64-der"),
             credentials=("credentials.caddy", 'header_up X-Proxy-Authorization "Basic ..."'),
         ),

@@ -28,7 +28,9 @@ def snippet(command: str, wanted: Wanted) -> str:
     )
     kind = "" if wanted.fields else "-passthrough"
     template = environment.get_template(f"{command}{kind}.j2")
-    return template.render(wanted=wanted, files=program.files, heading=heading(command, program, wanted))
+    name = f"mtlsd-{wanted.listener}"  # several listeners may be behind one proxy
+    told = heading(command, program, wanted)
+    return template.render(wanted=wanted, files=program.files, heading=told, name=name)
 
 
 def _check(program: Program, wanted: Wanted) -> None:

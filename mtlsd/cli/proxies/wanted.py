@@ -212,6 +212,13 @@ def proxied(config: Config, name: str | None) -> Listener:
     :raises UsageError: where there is none, or several.
     """
     found = [own for own in config.listeners if own.forwarding is not None or own.proxy_protocol is not None]
+    asked = [own.name for own in found if set(own.serves) == {"forward-auth"}]
+    if name in asked:
+        raise UsageError(
+            f"clients do not come to {name}: the proxy of an application asks there, and "
+            "docs/forward-auth.md has its configuration"
+        )
+    found = [own for own in found if own.name not in asked]
     if name is not None:
         found = [own for own in found if own.name == name]
     names = ", ".join(own.name for own in config.listeners)

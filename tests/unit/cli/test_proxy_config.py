@@ -220,6 +220,7 @@ def test_a_unix_socket(directory: Path, mtlsd: Mtlsd) -> None:
         assert "mtlsd-ca.pem" not in ran.out
         assert "client.pem" not in ran.out
         assert "as root" in ran.out
+        assert ("chroot" in ran.out) == (program == "haproxy")
     config.write_text(config.read_text().replace('"rfc9440"', '"traefik"'))
     assert "UNIX" in mtlsd("proxy-config", "traefik").err
 
@@ -245,6 +246,35 @@ def test_which_listener(directory: Path, mtlsd: Mtlsd) -> None:
     assert "ssl_verify_client" in mtlsd("proxy-config", "nginx", "--listener", "proxied").out
     assert "stream {" in mtlsd("proxy-config", "nginx", "--listener", "passed-on").out
     assert mtlsd("proxy-config", "nginx", "--listener", "mtls").code == USAGE
+
+
+@pytest.mark.parametrize("program", ["nginx", "haproxy"])
+def test_listeners_of_one_proxy_do_not_share_names(directory: Path, mtlsd: Mtlsd, program: str) -> None:
+    """Neither program starts with two parts of one name."""
+    one = FORWARDED + f'format = "{program}"'
+    add(directory, one, one.replace('"proxied"', '"other"').replace(":8555", ":8557"))
+    both = [mtlsd("proxy-config", program, "--listener", name).out for name in ("proxied", "other")]
+    parts = [set(re.findall(r"^(?:upstream|frontend|backend) \S+", own, re.MULTILINE)) for own in both]
+    assert parts[0]
+    assert not parts[0] & parts[1]
+
+
+def test_a_listener_that_proxies_ask(directory: Path, mtlsd: Mtlsd) -> None:
+    """A proxy before it would let clients ask it."""
+    asked = FORWARDED.replace('["token"]', '["forward-auth"]').replace('"proxied"', '"asked"')
+    add(directory, FORWARDED, 'format = "nginx"', asked.replace(":8555", ":8557"), 'format = "nginx"')
+    assert "for the listener proxied" in mtlsd("proxy-config", "nginx").out
+    ran = mtlsd("proxy-config", "nginx", "--listener", "asked")
+    assert (ran.code, ran.out) == (USAGE, "")
+    assert "docs/forward-auth.md" in ran.err
+
+
+def test_debians_ways_are_told(directory: Path, mtlsd: Mtlsd) -> None:
+    add(directory, FORWARDED, 'format = "haproxy"')
+    assert "/etc/default/haproxy" in mtlsd("proxy-config", "haproxy").out
+    config = directory / "mtlsd.toml"
+    config.write_text(config.read_text().replace('format = "haproxy"', 'format = "rfc9440"'))
+    assert "runs as caddy" in mtlsd("proxy-config", "caddy").out
 
 
 def test_the_page_tells_which_format_is_for_which_proxy() -> None:

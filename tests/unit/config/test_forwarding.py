@@ -108,6 +108,7 @@ def test_users_that_a_service_cannot_see(example: Example, monkeypatch: pytest.M
     plain(example, "unix:/run/mtlsd/proxy.sock", proxy_users=["www-data"])
     told = '.forwarded.proxy_users[0]: "www-data" is nobody in the user namespace that mtlsd runs in'
     assert HERE + told in example.told()
+    assert any("restart it" in note.remedy for note in example.notes())
 
 
 def test_user_namespaces(tmp_path: Path) -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, ENOENT, EROFS
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
 
 from mtlsd import reasons
 from mtlsd.errors import Fact, Refusal
 from mtlsd.ops.audit import utc_now
 from mtlsd.service import listening as module
-from mtlsd.service.front import _error_body
+from mtlsd.service.front import _audit_refused, _error_body
 from mtlsd.service.listening import Listening, Prepared, kept_open
 from mtlsd.tls.peer import Peer
 from mtlsd.web.serving import Current
@@ -92,11 +93,35 @@ def test_a_port_that_is_not_to_be_had(code: int, remedy: str, monkeypatch: pytes
     assert remedy in str(error)
 
 
+@pytest.mark.parametrize("code", [EACCES, ENOENT, EROFS])
+def test_a_socket_where_mtlsd_may_not_write(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twisted locks it first, and what it cannot make then is no port."""
+
+    def listen(front: object) -> None:
+        raise OSError(code, "no", "1070")
+
+    monkeypatch.setattr(module, "serverFromString", lambda reactor, text: SimpleNamespace(listen=listen))
+    error = opening("unix:/run/nginx.sock", monkeypatch)
+    assert (error.errno, error.filename) == (code, "listener mtls, unix:/run/nginx.sock")
+    assert "such as /run/mtlsd" in str(error)
+
+
 class Connection:
     """A transport, as far as it is asked for its peer."""
 
     def getHandle(self) -> object:
         return SimpleNamespace(peer=Peer("mtls", "192.0.2.1"))
+
+
+@pytest.mark.parametrize("is_proxy", [False, True])
+def test_a_proxy_that_gets_no_connection_is_told_from_clients(is_proxy: bool) -> None:
+    events: list[tuple[str, dict[str, Fact]]] = []
+    current = Current(cast(Any, None), lambda *event: events.append(event), utc_now, lambda: "an-id")
+    peer = Peer("dmz", "192.0.2.1", is_proxy=is_proxy)
+    _audit_refused(current, Logger())(peer, Refusal(reasons.CHAIN_UNTRUSTED))
+    [(name, facts)] = events
+    assert name == "handshake.refused"
+    assert facts.get("role") == ("proxy" if is_proxy else None)
 
 
 def test_a_request_that_nobody_could_read_has_an_event() -> None:
