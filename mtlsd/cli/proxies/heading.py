@@ -60,8 +60,8 @@ def _credentials(program: Program, wanted: Wanted) -> Iterator[str]:
     if wanted.credentials is None:
         return
     if program.credentials is None:
-        yield f"and in the environment of {program.title} (on Debian in /etc/default/haproxy, which others must"
-        yield "not be able to read then; a restart reads it, a reload does not)"
+        yield f"and in the environment of {program.title} (on Debian in /etc/default/haproxy, which others"
+        yield "must not be able to read then; a restart reads it, a reload does not)"
         yield "  MTLSD_PROXY_CREDENTIALS=..."
     else:
         file, line = program.credentials
