@@ -52,9 +52,18 @@ class HeaderFactory(ServerFactory[Any]):
         self.version = 2
         self._networks: Sequence[Network] = ()
 
-    def take(self, version: int, networks: Sequence[Network]) -> None:
-        """Read new connections' headers in this version, and from these networks alone."""
-        self.version, self._networks = version, networks
+    def take(
+        self,
+        version: int,
+        networks: Sequence[Network],
+        *,
+        uids: frozenset[int] | None,
+        seconds: float,
+        most: int,
+    ) -> None:
+        """Read new connections' headers in this version, and from these networks and users alone."""
+        self.version, self._networks, self.uids = version, networks, uids
+        self.seconds, self.most = seconds, most
 
     def buildProtocol(self, addr: IAddress | None) -> HeaderProtocol | None:
         if self.waiting >= self.most:

@@ -118,10 +118,13 @@ class Front(ServerFactory[Any]):
         self._tls = None if tls is None else self._speaking(listener, tls)
         self._others.uids = None if listener.forwarding is None else listener.forwarding.proxy_uids
         if listener.proxy_protocol is not None:
-            self._headers.take(listener.proxy_protocol.version, listener.proxy_protocol.networks)
-            self._headers.seconds = listener.limits.handshake_seconds
-            self._headers.most = listener.limits.connections
-            self._headers.uids = self._others.uids
+            self._headers.take(
+                listener.proxy_protocol.version,
+                listener.proxy_protocol.networks,
+                uids=self._others.uids,
+                seconds=listener.limits.handshake_seconds,
+                most=listener.limits.connections,
+            )
 
     def _speaking(self, listener: Listener, tls: PreparedTLS) -> TLSServerFactory:
         limits = _connection_limits(listener)
