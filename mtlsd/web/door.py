@@ -64,9 +64,13 @@ class Door(Endpoint):
         """Refuse, and have the audit log say that this was no mistake of a client's."""
         correlation_id = self.current.random_id()
         said = refused_facts(refusal, correlation_id, _transport(request))
-        facts: dict[str, Fact] = {"listener": self.listener, **said}
+        facts: dict[str, Fact] = {"listener": self.listener, **said, **self.told_of(request)}
         self.current.audit(self.attacked, facts)
         return answer_refusal(request, refusal, correlation_id)
+
+    def told_of(self, request: IRequest) -> Mapping[str, Fact]:
+        """What the sender says of where the request comes from."""
+        return {}
 
 
 @attrs.frozen
@@ -116,6 +120,14 @@ class ProxyDoor(Door):
         if provisional is None:
             return self.routes.render(request)
         return self.later(request, self.current.random_id(), provisional)
+
+    def told_of(self, request: IRequest) -> Mapping[str, Fact]:
+        name = self.rules.client_address
+        found = [value for key, value in _fields(request) if key.lower() == name]
+        try:
+            return {"forwarded_for": last_address(name, found[-1])} if found else {}
+        except Refusal:
+            return {}
 
     def _enter(self, request: IRequest) -> Coroutine[Any, Any, bytes | int] | None:
         """Let the request in as its client's.

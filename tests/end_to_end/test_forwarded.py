@@ -162,6 +162,7 @@ def test_what_slips_past_a_proxy(setup: Setup, daemon: Daemon, more: Fields, rea
         assert (answer.status, answer.json["error"]) == (400, "invalid_request")
         event = daemon.event("forwarding.refused", mark)
         assert (event["reason"], event["listener"]) == (reason, "pinned")
+        assert event["forwarded_for"] in (ADDRESS, "198.51.100.8")
         assert event["correlation_id"] == answer.json["correlation_id"]
         assert connection.send(request("good", fields[:2])).status == 200
 
