@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from mtlsd import __version__
-from mtlsd.cli import check, client, dev, explain, keys, proxy_config, proxy_test, revocation, run, user
+from mtlsd.cli import check, client, dev, explain, keys, proxy_config, proxy_testing, revocation, run, user
 from mtlsd.cli.exits import UNEXPECTED, USAGE, explained
 
 
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     made = _Parser(prog="mtlsd", description=__doc__.partition("\n")[0])
     made.add_argument("--version", action="version", version=f"mtlsd {__version__}")
     verbs = made.add_subparsers(title="verbs", required=True, metavar="VERB")
-    for verb in (dev, run, check, client, user, keys, explain, revocation, proxy_config, proxy_test):
+    for verb in (dev, run, check, client, user, keys, explain, revocation, proxy_config, proxy_testing):
         verb.register(verbs)
     return made
 

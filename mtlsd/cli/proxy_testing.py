@@ -11,14 +11,14 @@ from urllib.parse import urlencode, urlsplit
 
 import attrs
 
-from mtlsd.cli.common import add_config, add_json, load_config, print_json, print_table
+from mtlsd.cli.common import add_config, add_json, load_config, print_json
 from mtlsd.cli.exits import CONFIGURATION, OK, UNAVAILABLE, UNEXPECTED, UsageError
 from mtlsd.cli.proxies.canary import NOBODY, Canary
-from mtlsd.cli.proxies.findings import BAD, Finding, Outcome, Trial, counted
+from mtlsd.cli.proxies.findings import BAD, Trial
 from mtlsd.cli.proxies.forgeries import Forgery, forgeries
 from mtlsd.cli.proxies.probing import Answer, NoAnswer, Target
+from mtlsd.cli.proxies.results import Result, document_of, print_result
 from mtlsd.cli.proxies.wanted import Wanted, proxied
-from mtlsd.cli.terminal import GREEN, RED, coloured
 from mtlsd.config.model import Listener
 from mtlsd.config.pem import certificates_in
 from mtlsd.oauth.metadata import CLIENT_ENDPOINTS, PATHS
@@ -27,20 +27,6 @@ from mtlsd.ops.audit import utc_now
 _HONEST: Final = Forgery("", "an honest request")
 _SECONDS: Final = 300.0
 _CONTROL_SECONDS: Final = 10.0
-_OUTCOMES: Final[tuple[Outcome, ...]] = ("stripped", "refused", "leaks", "believed", "no answer")
-
-
-@attrs.frozen
-class Result:
-    """Everything that has been found out.
-
-    :ivar problem: why nothing could be; empty otherwise.
-    """
-
-    control: str
-    problem: str = ""
-    code: int = OK
-    findings: tuple[Finding, ...] = ()
 
 
 def register(verbs: Any) -> None:
@@ -80,9 +66,9 @@ def _test(arguments: argparse.Namespace) -> int:
     victim = None if arguments.certificate is None else certificates_in(arguments.certificate)[0].der
     result = _tried(wanted, listener, target, arguments, victim)
     if arguments.json:
-        print_json(_document(result))
+        print_json(document_of(result))
     else:
-        _print(result)
+        print_result(result)
     return result.code
 
 
@@ -214,58 +200,3 @@ def _tls(arguments: argparse.Namespace, with_certificate: bool) -> ssl.SSLContex
 
 def _no_password() -> str:
     raise ValueError("the key is encrypted")
-
-
-def _print(result: Result) -> None:
-    print(f"An honest request is answered: {result.control}")
-    if result.problem:
-        print(result.problem)
-    if not result.findings:
-        return
-    table = [("FIELD", "SENT", *(outcome.upper() for outcome in _OUTCOMES))]
-    for field, counts in counted(result.findings).items():
-        table.append((field, str(counts.total()), *(str(counts[own] or "") for own in _OUTCOMES)))
-    print_table(table)
-    for (outcome, field, answer, remedy), hows in _grouped(result.findings).items():
-        print(f"{coloured(outcome, RED)}: {field}, {'; '.join(hows)}: {answer}")
-        if remedy:
-            print(f"    {remedy}")
-    if not result.problem or result.code == UNEXPECTED:
-        print(_summary(result))
-
-
-def _grouped(findings: Sequence[Finding]) -> dict[tuple[str, str, str, str], list[str]]:
-    """How it was done, of all that came out badly in one way."""
-    groups: dict[tuple[str, str, str, str], list[str]] = {}
-    for own in findings:
-        if own.outcome in (*BAD, "no answer"):
-            group = own.outcome, own.forgery.field, own.answer, own.remedy
-            groups.setdefault(group, []).append(own.forgery.how)
-    return groups
-
-
-def _summary(result: Result) -> str:
-    bad = sum(finding.outcome in BAD for finding in result.findings)
-    if bad:
-        return coloured(f"{bad} of {len(result.findings)} forgeries come through.", RED)
-    if result.code != OK:
-        return coloured("Not everything was answered.", RED)
-    return coloured(f"None of {len(result.findings)} forgeries comes through.", GREEN)
-
-
-def _document(result: Result) -> dict[str, Any]:
-    return {
-        "control": result.control,
-        "problem": result.problem or None,
-        "ok": result.code == OK,
-        "forgeries": [
-            {
-                "field": own.forgery.field,
-                "how": own.forgery.how,
-                "outcome": own.outcome,
-                "answer": own.answer,
-                "remedy": own.remedy or None,
-            }
-            for own in result.findings
-        ],
-    }
