@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from mtlsd import reasons
-from mtlsd.errors import Fact
+from mtlsd.errors import Refusal
 from mtlsd.jose.compact import instant_of
 from mtlsd.resource_server.confirmation import check_confirmation
 from mtlsd.resource_server.tracing import Steps, shown
-from mtlsd.resource_server.values import TokenRules, VerifiedToken, scope_names
+from mtlsd.resource_server.values import SCOPE, RefusedToken, TokenRules, VerifiedToken
 
 _STRINGS: Final = ("iss", "sub", "client_id", "jti")
-_SCOPE: Final = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*")  # RFC 6749 section 3.3
 
 
 def check_claims(
     claims: Mapping[str, Any],
     certificate: bytes | None,
     rules: TokenRules,
-    scope: str | Iterable[str],
+    required: tuple[str, ...],
     now: datetime,
     steps: Steps,
 ) -> VerifiedToken:
     """Check what a genuine token says: issuer, audience, times, binding, and the scope last of all.
 
+    :param required: the names of the scope that the request requires.
     :raises Refusal: for the first check that fails.
     """
     strings = {name: _string(claims, name, steps) for name in _STRINGS}
@@ -37,16 +36,24 @@ def check_claims(
     audience = _audience(claims, rules, steps)
     expires_at = _times(claims, rules, now, steps)
     bound_to = check_confirmation(claims, certificate, rules.accept_unbound, steps)
-    granted = _scope(claims, scope, steps)
+    granted = _scope(claims, required, steps)
     return VerifiedToken(
         claims, strings["iss"], strings["sub"], strings["client_id"], audience, granted, expires_at,
         strings["jti"], bound_to, steps.trace,
     )  # fmt: skip
 
 
-def facts_of(claims: Mapping[str, Any]) -> dict[str, Fact]:
-    """Whose token it is, for the log."""
-    return {name: shown(claims[name]) for name in ("client_id", "sub", "jti") if name in claims}
+def refused_token(
+    refusal: Refusal, claims: Mapping[str, Any], required: tuple[str, ...], steps: Steps
+) -> RefusedToken:
+    """What a verification ends with that ends with a refusal.
+
+    :param claims: as far as they are proven: they say in the log whose token it is.
+    :param required: as for :func:`check_claims`; told where that is what was missing.
+    """
+    facts = {name: shown(claims[name]) for name in ("client_id", "sub", "jti") if name in claims}
+    missing = required if refusal.reason is reasons.ACCESS_TOKEN_SCOPE else ()
+    return RefusedToken(refusal, facts, missing, steps.trace)
 
 
 def _string(claims: Mapping[str, Any], name: str, steps: Steps) -> str:
@@ -87,11 +94,11 @@ def _instant(claims: Mapping[str, Any], name: str, steps: Steps) -> datetime | N
         steps.failed(name, reasons.ACCESS_TOKEN_CLAIMS, "a NumericDate", claims[name])
 
 
-def _scope(claims: Mapping[str, Any], required: str | Iterable[str], steps: Steps) -> tuple[str, ...]:
+def _scope(claims: Mapping[str, Any], required: tuple[str, ...], steps: Steps) -> tuple[str, ...]:
     scope = claims.get("scope", "")
-    if not isinstance(scope, str) or not (scope == "" or _SCOPE.fullmatch(scope)):
+    if not isinstance(scope, str) or not (scope == "" or SCOPE.fullmatch(scope)):
         steps.failed("scope", reasons.ACCESS_TOKEN_CLAIMS, "names with one space between them", scope)
-    granted, wanted = tuple(scope.split()), scope_names(required)
-    if wanted:
-        steps.check("scope", set(wanted) <= set(granted), reasons.ACCESS_TOKEN_SCOPE, wanted, granted)
+    granted = tuple(scope.split())
+    if required:
+        steps.check("scope", set(required) <= set(granted), reasons.ACCESS_TOKEN_SCOPE, required, granted)
     return granted

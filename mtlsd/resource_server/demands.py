@@ -15,11 +15,11 @@ import attrs
 from mtlsd import reasons
 from mtlsd.errors import Refusal
 from mtlsd.oauth.forms import Form
+from mtlsd.resource_server.values import SCOPE
 
 MOST_AUDIENCES: Final = 8
 
 _AUDIENCE: Final = re.compile(r"[!-~]{1,512}")
-_SCOPE: Final = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*")  # RFC 6749 section 3.3
 _PARAMETERS: Final = frozenset({"audience", "scope"})
 
 
@@ -71,7 +71,7 @@ class Demands:
             _refuse("there is no audience")
         if len(audiences) > MOST_AUDIENCES or not all(map(_AUDIENCE.fullmatch, audiences)):
             _refuse("an audience is no name, or there are too many")
-        if scope is not None and not _SCOPE.fullmatch(scope):
+        if scope is not None and not SCOPE.fullmatch(scope):
             _refuse("the scope is not names with one space between them")
         return cls(frozenset(audiences), () if scope is None else tuple(scope.split(" ")))
 

@@ -1,7 +1,7 @@
 """Checking access tokens where they were issued: with all that the issuer knows of them, at this moment.
 
 Whoever has keys or introspection alone learns less. The rules for what a token says are those of
-:mod:`mtlsd.resource_server.verifier`.
+:mod:`mtlsd.resource_server.claims`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-import attrs
-
 from mtlsd import reasons
 from mtlsd.errors import Reason, Refusal
 from mtlsd.jose import b64
 from mtlsd.judge import PresentedCertificate
 from mtlsd.oauth.live import AccessTokens, Ended, FoundToken, LiveToken
-from mtlsd.resource_server.claims import facts_of
+from mtlsd.resource_server.claims import check_claims, refused_token
 from mtlsd.resource_server.tracing import Steps
-from mtlsd.resource_server.values import RefusedToken, TokenRules, Verdict
-from mtlsd.resource_server.verifier import verify_introspected
+from mtlsd.resource_server.values import TokenRules, Verdict, scope_names
 
 # In the order in which AccessTokens looks
 _ENDS: Final[tuple[tuple[Ended, str, Reason, str], ...]] = (
@@ -39,29 +36,27 @@ async def verify_issued(
     presented: PresentedCertificate | None,
     rules: TokenRules,
     now: datetime,
-    scope: Iterable[str] = (),
+    scope: str | Iterable[str] = (),
 ) -> Verdict:
     """Verify an access token of ours, whichever format it has.
 
     :param token: any string.
     :param presented: with which certificate it came; its path is not looked at (R24), but for whether the
         certificate is known to be revoked.
-    :raises Refusal: `store.unavailable`
+    :raises Refusal: `store.unavailable`; ValueError where the scope is none.
     """
     found = await tokens.find(token, now)
     if found is not None and presented is not None:
         _remember(tokens, found, presented, now)
     end = "unknown" if found is None else await tokens.still_live(found, now)
-    steps = Steps()
+    claims = {} if found is None else found.claims
+    certificate = None if presented is None else presented.leaf
+    steps, required = Steps(), scope_names(scope)
     try:
         _check_end(end, steps)
+        return check_claims(claims, certificate, rules, required, now, steps)
     except Refusal as refusal:
-        return RefusedToken(refusal, {} if found is None else facts_of(found.claims), (), steps.trace)
-    assert found is not None  # or it were unknown
-    certificate = None if presented is None else presented.leaf
-    verdict = verify_introspected({**found.claims, "active": True}, certificate, rules, now, scope)
-    said = (check for check in verdict.trace if check.name != "active")  # which is our own word
-    return attrs.evolve(verdict, trace=(*steps.trace, *said))
+        return refused_token(refusal, claims, required, steps)
 
 
 def _check_end(end: LiveToken | Ended, steps: Steps) -> None:

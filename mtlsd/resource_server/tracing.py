@@ -48,10 +48,10 @@ class Steps:
     def passed(self, name: str, expected: Fact, seen: object) -> None:
         self._trace.append(Check(name, "passed", expected, shown(seen)))
 
-    def failed(self, name: str, reason: Reason, expected: Fact, seen: object, **more: Fact) -> NoReturn:
+    def failed(self, name: str, reason: Reason, expected: Fact, seen: object) -> NoReturn:
         """:raises Refusal: always"""
         self._trace.append(Check(name, "failed", expected, shown(seen), reason.code))
-        raise Refusal(reason, {"check": name, "expected": expected, "seen": shown(seen), **more})
+        raise Refusal(reason, {"check": name, "expected": expected, "seen": shown(seen)})
 
     def check(self, name: str, good: bool, reason: Reason, expected: Fact, seen: object) -> None:
         """:raises Refusal: where it is not good"""

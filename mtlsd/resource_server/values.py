@@ -15,7 +15,10 @@ from mtlsd.judge.values import Trace
 
 MOST_LEEWAY: Final = timedelta(minutes=5)
 
-_SCOPE_NAME: Final = re.compile(r"[!#-\[\]-~]+")
+_NAME: Final = r"[!#-\[\]-~]+"
+_SCOPE_NAME: Final = re.compile(_NAME)
+SCOPE: Final = re.compile(f"{_NAME}(?: {_NAME})*")
+"""Names as strangers have to write them: with one space between them (RFC 6749 section 3.3)."""
 
 
 def _one_or_more(audiences: str | Iterable[str]) -> frozenset[str]:

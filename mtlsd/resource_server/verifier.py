@@ -17,7 +17,7 @@ caller, :mod:`mtlsd.resource_server.bearer` finds the token in a request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -26,9 +26,9 @@ from mtlsd.errors import Refusal
 from mtlsd.jose.compact import CompactJwt
 from mtlsd.jose.jwt import AT_JWT
 from mtlsd.jose.verification import VerificationKey, canonical_algorithm
-from mtlsd.resource_server.claims import check_claims, facts_of
+from mtlsd.resource_server.claims import check_claims, refused_token
 from mtlsd.resource_server.tracing import Steps
-from mtlsd.resource_server.values import RefusedToken, TokenRules, Verdict, VerifiedToken, scope_names
+from mtlsd.resource_server.values import TokenRules, Verdict, scope_names
 
 LONGEST_TOKEN: Final = 16_384
 
@@ -41,18 +41,20 @@ def verify_jwt(
     now: datetime,
     scope: str | Iterable[str] = (),
 ) -> Verdict:
-    """Verify a JWT access token (RFC 9068 section 4, RFC 8725 section 3, RFC 8705 section 3)."""
-    proven: Mapping[str, Any] = {}
+    """Verify a JWT access token (RFC 9068 section 4, RFC 8725 section 3, RFC 8705 section 3).
 
-    def verify(steps: Steps) -> VerifiedToken:
-        nonlocal proven
+    :raises ValueError: where the scope is none.
+    """
+    proven: Mapping[str, Any] = {}
+    steps, required = Steps(), scope_names(scope)
+    try:
         jwt = _read(token, steps)
         alg = _check_header(jwt, rules, steps)
         _check_signature(jwt, alg, keys, steps)
         proven = jwt.claims
-        return check_claims(jwt.claims, certificate, rules, scope, now, steps)
-
-    return _verdict(verify, lambda: proven, scope)
+        return check_claims(proven, certificate, rules, required, now, steps)
+    except Refusal as refusal:
+        return refused_token(refusal, proven, required, steps)
 
 
 def verify_introspected(
@@ -68,16 +70,17 @@ def verify_introspected(
     better than a token without them.
 
     :param document: of the answer, over a connection that proves whose it is.
+    :raises ValueError: where the scope is none.
     """
-
-    def verify(steps: Steps) -> VerifiedToken:
+    steps, required = Steps(), scope_names(scope)
+    try:
         if document.get("cnf_matches") is False:  # our own endpoint's word, where it was told the thumbprint
             steps.failed("cnf_matches", reasons.ACCESS_TOKEN_CERTIFICATE_MISMATCH, True, False)
         active = document.get("active")
         steps.check("active", active is True, reasons.ACCESS_TOKEN_INACTIVE, True, active)
-        return check_claims(document, certificate, rules, scope, now, steps)
-
-    return _verdict(verify, lambda: document, scope)
+        return check_claims(document, certificate, rules, required, now, steps)
+    except Refusal as refusal:
+        return refused_token(refusal, document, required, steps)
 
 
 def kid_of(token: str) -> str | None:
@@ -87,19 +90,6 @@ def kid_of(token: str) -> str | None:
     except ValueError:
         return None
     return kid if isinstance(kid, str) else None
-
-
-def _verdict(
-    verify: Callable[[Steps], VerifiedToken],
-    proven: Callable[[], Mapping[str, Any]],
-    scope: str | Iterable[str],
-) -> Verdict:
-    steps = Steps()
-    try:
-        return verify(steps)
-    except Refusal as refusal:
-        required = scope_names(scope) if refusal.reason is reasons.ACCESS_TOKEN_SCOPE else ()
-        return RefusedToken(refusal, facts_of(proven()), required, steps.trace)
 
 
 def _read(token: str, steps: Steps) -> CompactJwt:
