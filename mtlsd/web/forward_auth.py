@@ -6,8 +6,7 @@ says in the URL, or in fields, what is demanded. Whoever may pass is named in fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import ClassVar, Final
 from urllib.parse import quote
 
@@ -23,7 +22,7 @@ from mtlsd.resource_server.bearer import bearer_token
 from mtlsd.resource_server.demands import Demands
 from mtlsd.resource_server.issued import verify_issued
 from mtlsd.resource_server.values import RefusedToken, TokenRules, Verdict, VerifiedToken
-from mtlsd.web.answers import RETRY_AFTER_SECONDS, answer_refusal
+from mtlsd.web.answers import NO_STORE, RETRY_AFTER_SECONDS, answer_refusal
 from mtlsd.web.endpoint import Endpoint
 from mtlsd.web.peers import client_of
 
@@ -37,9 +36,7 @@ scope has such a name (RFC 6749 section 3.3)."""
 _LONGEST: Final = 200
 _METHODS: Final = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
 # What the client did wrong is a 401: many a proxy makes a 500 of everything but 401 and 403.
-_STATUS: Final[Mapping[str, int]] = MappingProxyType(
-    {reason.code: 401 for reason in (reasons.ACCESS_TOKEN_REQUEST, reasons.FORWARD_AUTH_FORGED)}
-)
+_UNAUTHORIZED: Final = (reasons.ACCESS_TOKEN_REQUEST, reasons.FORWARD_AUTH_FORGED)
 # What the proxy does wrong is told as it is, to whoever sets it up.
 _MISTAKES: Final = (reasons.FORWARD_AUTH_DEMANDS, reasons.FORWARDED_PROXY)
 
@@ -149,23 +146,17 @@ def _allow(request: IRequest, token: VerifiedToken) -> bytes:
     request.setResponseCode(200)
     for name, value in identity_fields(token).items():
         request.setHeader(name, value)
-    return _uncached(request, b"")
+    request.setHeader(b"cache-control", NO_STORE)  # it is for one certificate and one moment (R71)
+    request.setHeader(b"content-length", b"0")
+    return b""
 
 
 def _refuse(request: IRequest, refused: RefusedToken) -> bytes:
     """As RFC 6750 section 3 has it; proxies pass that on to their client."""
     answer = answer_for(refused)
-    request.setResponseCode(_STATUS.get(refused.refusal.reason.code, answer.status))
+    request.setResponseCode(401 if refused.refusal.reason in _UNAUTHORIZED else answer.status)
     for name, value in answer.headers:
         request.setHeader(name.encode("ascii"), value.encode("ascii"))
     if answer.status == 503:
         request.setHeader(b"retry-after", RETRY_AFTER_SECONDS)
-    return _uncached(request, answer.body)
-
-
-def _uncached(request: IRequest, body: bytes) -> bytes:
-    """The answer is for one certificate and one moment (R71)."""
-    request.setHeader(b"cache-control", b"no-store")
-    request.setHeader(b"pragma", b"no-cache")
-    request.setHeader(b"content-length", b"%d" % len(body))
-    return body
+    return answer.body
