@@ -17,11 +17,11 @@ from mtlsd.errors import Refusal
 from mtlsd.fetch.refused import FetchRefused
 from mtlsd.fetch.url import Url
 from mtlsd.jose import b64
+from mtlsd.oauth.introspection import THUMBPRINT
 from mtlsd.resource_server.https import HttpsClient, https_url
 from mtlsd.resource_server.metadata import introspection_endpoint
 
 MOST_CACHE_SECONDS: Final = 60.0
-_THUMBPRINT: Final = "x5t#S256"
 
 _Key = tuple[bytes, str]
 
@@ -103,7 +103,7 @@ class Introspection:
     def _form(self, token: str, certificate: bytes | None) -> bytes:
         form = {"client_id": self.client_id, "token": token, "token_type_hint": "access_token"}
         if self.submit_thumbprint and certificate is not None:
-            form[_THUMBPRINT] = b64.encode_text(hashlib.sha256(certificate).digest())
+            form[THUMBPRINT] = b64.encode_text(hashlib.sha256(certificate).digest())
         return urlencode(form).encode("ascii")
 
     @contextmanager

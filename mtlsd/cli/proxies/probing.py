@@ -15,6 +15,7 @@ from mtlsd.cli.proxies.forgeries import Forgery
 from mtlsd.errors import Reason
 from mtlsd.jose import b64
 from mtlsd.reasons import forwarding
+from mtlsd.resource_server.deadline import seconds_until
 
 _MOST: Final = 65_536  # octets of an answer that are read
 _OF_UNKNOWN_CAS: Final = (18, 19, 20, 21)  # X509_V_ERR_*: self-signed, or without a path
@@ -135,24 +136,16 @@ class Target:
 def _exchange(connection: ssl.SSLSocket, request: bytes, until: float) -> Answer:
     received = b""
     with suppress(ConnectionError, ssl.SSLError):  # who will not read on may have answered all the same
-        connection.settimeout(_left(until))
+        connection.settimeout(seconds_until(until))
         connection.sendall(request)
     with suppress(ConnectionError, ssl.SSLError):
         while len(received) < _MOST and not _is_whole(received):
-            connection.settimeout(_left(until))
+            connection.settimeout(seconds_until(until))
             octets = connection.recv(_MOST)
             if not octets:
                 break
             received += octets
     return read_answer(received)
-
-
-def _left(until: float) -> float:
-    """:raises TimeoutError: when there is no time left."""
-    left = until - monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
 
 
 def _is_whole(received: bytes) -> bool:
