@@ -14,7 +14,7 @@ from mtlsd.cli import explain_token
 from mtlsd.cli.common import add_config, add_json, load_config, print_json, stored_clients
 from mtlsd.cli.exits import NO_PERMISSION, OK, UNAVAILABLE, UsageError
 from mtlsd.cli.questions import nobody_to_ask, would_ask
-from mtlsd.cli.terminal import coloured
+from mtlsd.cli.terminal import GREEN, YELLOW, coloured
 from mtlsd.cli.trace import print_checks, print_facts, print_refusal, refusal_document, text_of
 from mtlsd.config.model import Config
 from mtlsd.config.pem import certificates_in
@@ -169,13 +169,13 @@ def _print(judgement: Judgement, refusal: Refusal | None, listener: str, client_
     elif refusal is None and isinstance(judgement, Identity):
         clients = ", ".join(f"{name} ({method})" for name, method in judgement.clients.items())
         until = f"{judgement.valid_until:%Y-%m-%d %H:%M} UTC"
-        print(f"{coloured('accepted', '32')}  {client_id or clients}, until {until}")
+        print(f"{coloured('accepted', GREEN)}  {client_id or clients}, until {until}")
     elif refusal is not None:
         print_refusal(refusal)
 
 
 def _print_questions(judgement: Provisional) -> None:
-    print(f"{coloured(' awaited', '33')}  Nothing that is known here tells whether it is revoked.")
+    print(f"{coloured(' awaited', YELLOW)}  Nothing that is known here tells whether it is revoked.")
     for asked in would_ask(judgement):
         print(
             f"{'':>8}  would ask {text_of(asked.urls)} about {asked.certificate}, for {asked.trust_anchors}"

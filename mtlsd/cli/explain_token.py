@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred
 from mtlsd import reasons
 from mtlsd.cli.common import opened_store, print_json, result_of
 from mtlsd.cli.exits import NO_PERMISSION, OK, UsageError
-from mtlsd.cli.terminal import coloured
+from mtlsd.cli.terminal import GREEN, coloured
 from mtlsd.cli.trace import print_checks, print_facts, print_refusal, refusal_document
 from mtlsd.clients.keys import usable_keys
 from mtlsd.config.model import Config
@@ -224,4 +224,4 @@ def _print(verdict: Verdict) -> None:
         print_refusal(verdict.refusal)
     else:
         until = f"{verdict.expires_at:%Y-%m-%d %H:%M} UTC"
-        print(f"{coloured('accepted', '32')}  {shown(verdict.client_id)}, until {until}")
+        print(f"{coloured('accepted', GREEN)}  {shown(verdict.client_id)}, until {until}")

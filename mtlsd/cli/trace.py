@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
-from mtlsd.cli.terminal import coloured
+from mtlsd.cli.terminal import GREEN, RED, YELLOW, coloured
 from mtlsd.errors import Fact, Refusal
 from mtlsd.judge.values import Check
 
-_MARKS = {"passed": ("ok", "32"), "failed": ("REFUSED", "31"), "noted": ("note", "33")}
-_ALONG_THE_PATH = {"path", "strength"}
+_MARKS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {"passed": ("ok", GREEN), "failed": ("REFUSED", RED), "noted": ("note", YELLOW)}
+)
+_ALONG_THE_PATH: Final = ("path", "strength")
 
 
 def print_facts(facts: Mapping[str, Fact]) -> None:
@@ -30,7 +33,7 @@ def print_checks(checks: Iterable[Check]) -> None:
 
 
 def print_refusal(refusal: Refusal) -> None:
-    print(f"{coloured(f'{refusal.reason.code:>8}', '31')}  {refusal.reason.meaning}")
+    print(f"{coloured(f'{refusal.reason.code:>8}', RED)}  {refusal.reason.meaning}")
     for name, fact in refusal.facts.items():
         print(f"{'':>8}  {name}: {text_of(fact)}")
     print(f"{'':>8}  {refusal.reason.remedy}")
