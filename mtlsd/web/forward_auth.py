@@ -19,11 +19,11 @@ from mtlsd.forwarded.peer import ForwardedPeer
 from mtlsd.pki.printable import printable
 from mtlsd.resource_server.answer import answer_for
 from mtlsd.resource_server.bearer import bearer_token
-from mtlsd.resource_server.demands import Demands
 from mtlsd.resource_server.issued import verify_issued
 from mtlsd.resource_server.values import RefusedToken, TokenRules, Verdict, VerifiedToken
 from mtlsd.web.answers import NO_STORE, RETRY_AFTER_SECONDS, answer_refusal
 from mtlsd.web.endpoint import Endpoint
+from mtlsd.web.forward_auth_demands import Demands
 from mtlsd.web.peers import client_of
 
 PATH: Final = "/forward-auth"

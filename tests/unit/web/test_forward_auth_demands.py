@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtlsd.errors import Refusal
-from mtlsd.resource_server.demands import MOST_AUDIENCES, Demands
+from mtlsd.web.forward_auth_demands import MOST_AUDIENCES, Demands
 
 API, LEDGER = "https://api.example.com/", "urn:example:ledger"
 
@@ -85,7 +85,14 @@ def test_fields_that_are_not_clear(audience: list[bytes], scope: list[bytes]) ->
         Demands.from_fields(audience, scope)
 
 
-@given(st.binary(max_size=60))
+PIECES = st.sampled_from(["audience", "scope", "=", "&", "a", "+", "%20", "%", "\xe4"])
+LIKELY = st.lists(PIECES, max_size=12).map(lambda own: "".join(("audience=a", *own)).encode("latin-1"))
+
+
+@given(st.binary(max_size=60) | LIKELY)
 def test_any_query(query: bytes) -> None:
+    """It is refused, or demands something, and nothing that is empty."""
     with suppress(Refusal):
-        assert Demands.from_query(query).audiences
+        demands = Demands.from_query(query)
+        assert demands.audiences
+        assert all((*demands.audiences, *demands.scope))

@@ -55,7 +55,8 @@ class Demands:
 
     @classmethod
     def from_fields(cls, audience: Sequence[bytes], scope: Sequence[bytes]) -> Self:
-        """
+        """The same from header fields.
+
         :param audience: the values of every field with audiences: of one, and spaces part them.
         :param scope: likewise, but there need be none.
         :raises Refusal: `forward_auth.demands`
