@@ -369,8 +369,7 @@ def test_one_changed_octet(position: int, difference: int) -> None:
     text = token().encode()
     at = position % len(text)
     broken = bytes([*text[:at], text[at] ^ difference, *text[at + 1 :]]).decode("latin-1")
-    assert verdict(broken) != verdict(text.decode())
-    assert not hasattr(verdict(broken), "client_id")
+    assert isinstance(verdict(broken), RefusedToken)
 
 
 def test_the_longest_token() -> None:
