@@ -18,6 +18,16 @@ PROXY: Final = "PROXY header"
 
 _V2_SIGNATURE: Final = b"\r\n\r\n\0\r\nQUIT\n"
 _LONG: Final = 20_000  # octets: more than any of the proxies takes in one field unless it is told to
+_FITTING: Final[Mapping[str, str]] = {
+    "rfc9440": "a byte sequence",
+    "nginx": "percent-encoded PEM",
+    "header urlencoded-pem": "percent-encoded PEM",
+    "aws-alb": "percent-encoded PEM",
+    "apache": "PEM on one line",
+    "header pem": "PEM on one line",
+    "envoy": "Envoy's form",
+}
+"""The encoding of each format."""
 
 
 @attrs.frozen
@@ -77,17 +87,6 @@ def encodings(der: bytes) -> Mapping[str, bytes]:
         "PEM on one line": pem.replace("\n", " ").strip().encode("ascii"),
         "Envoy's form": b'Hash=%b;Cert="%b"' % (digest, escaped),
     }
-
-
-_FITTING: Final[Mapping[str, str]] = {
-    "rfc9440": "a byte sequence",
-    "nginx": "percent-encoded PEM",
-    "header urlencoded-pem": "percent-encoded PEM",
-    "aws-alb": "percent-encoded PEM",
-    "apache": "PEM on one line",
-    "header pem": "PEM on one line",
-    "envoy": "Envoy's form",
-}
 
 
 def _spellings(field: str) -> Iterator[str]:

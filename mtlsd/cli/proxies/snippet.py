@@ -38,9 +38,12 @@ def _check(program: Program, wanted: Wanted) -> None:
         raise UsageError(
             f'{program.title} does not send the client\'s certificate in format = "proxy-v2"; ghostunnel does'
         )
-    if not wanted.fields:
-        _check_passthrough(program, wanted)
-        return
+    if wanted.upstream.socket is not None and not program.connects_to_sockets:
+        raise UsageError(f"{program.title} does not connect to UNIX sockets: have mtlsd listen on TCP")
+    (_check_forwarding if wanted.fields else _check_passthrough)(program, wanted)
+
+
+def _check_forwarding(program: Program, wanted: Wanted) -> None:
     if wanted.form not in program.formats:
         fitting = " or ".join(map(_as_keys, program.formats))
         others = [own.title for own in PROGRAMS.values() if wanted.form in own.formats]
@@ -57,7 +60,6 @@ def _check(program: Program, wanted: Wanted) -> None:
             raise UsageError(f"{program.title} sends {only}, and cannot send it as {chosen}")
     if wanted.proxy_protocol is not None and not program.sends_both:
         raise UsageError(f"{program.title} sends no PROXY header before requests: remove proxy_protocol")
-    _check_socket(program, wanted)
 
 
 def _check_passthrough(program: Program, wanted: Wanted) -> None:
@@ -68,12 +70,6 @@ def _check_passthrough(program: Program, wanted: Wanted) -> None:
             f"the listener wants TLS passed through with PROXY headers of version {wanted.proxy_protocol}, "
             f"and {program.title} sends {what}"
         )
-    _check_socket(program, wanted)
-
-
-def _check_socket(program: Program, wanted: Wanted) -> None:
-    if wanted.upstream.socket is not None and not program.connects_to_sockets:
-        raise UsageError(f"{program.title} does not connect to UNIX sockets: have mtlsd listen on TCP")
 
 
 def _as_keys(form: str) -> str:

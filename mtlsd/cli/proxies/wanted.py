@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 import attrs
 
 from mtlsd.cli.exits import UsageError
+from mtlsd.config.document import ForwardedTable, ListenerTable
 from mtlsd.config.endpoints import Place
 from mtlsd.config.model import Config, Credential, Listener
+from mtlsd.config.notes import Notes
+from mtlsd.config.read import Document, read_document
 from mtlsd.forwarded.formats import FORMATS, KNOWN_FIELDS
 from mtlsd.forwarded.spellings import CREDENTIALS_FIELD
 from mtlsd.pki.printable import printable
@@ -55,12 +57,14 @@ class Upstream:
 class Wanted:
     """One listener, as its proxy sees it.
 
+    :ivar host, port: of the proxy, as clients see it.
     :ivar form: the format, for `header` with the encoding; None where TLS is passed through.
     :ivar fields: the fields of the certificate, as they are usually written; the first has the leaf.
     :ivar client_address: the field with the client's address.
     :ivar strip: the fields that clients could send to pass for somebody, beside those that the proxy sets.
     :ivar proxy_certificate: what the proxy's own certificate has to be, in words; None where it needs none.
     :ivar credentials: the file with the proxy's credentials; None where it needs none.
+    :ivar proxy_users: one of which the proxy has to run as, to be let in; empty where that is not asked.
     :ivar anchors: the files of the trust anchors that may vouch for clients.
     :ivar names_cas: whether clients are told those anchors' names. Who has a certificate of none of them
         would offer none then.
@@ -94,14 +98,16 @@ class Wanted:
         :param names_cas: as the attribute.
         :raises UsageError: where the configuration does not tell it.
         """
-        document = tomllib.loads(config.path.read_text("utf-8"))
-        (table,) = (own for own in document["listener"] if own["name"] == listener.name)
-        url, told = urlsplit(listener.public_url), table.get("forwarded", {})
+        document = read_document(config.path, Notes(config.path.name))  # for the names of files
+        assert document is not None  # it was loaded a moment ago
+        (table,) = (own.table for own in document.listeners if own.table.name == listener.name)
+        url, told = urlsplit(listener.public_url), table.forwarded
         if not _plain_name(url.hostname or ""):
             raise UsageError(f"the listener's public_url has a host that cannot be written: {url.hostname!r}")
-        fields = _fields(told)
-        own = {name.lower() for name in (*fields, told.get("client_address", ""))}
-        credentials = told.get("proxy_credentials")
+        fields = () if told is None else _fields(told)
+        client_address = "X-Forwarded-For" if told is None else told.client_address
+        own = {name.lower() for name in (*fields, client_address)}
+        credentials = None if told is None else told.proxy_credentials
         others = (own.forwarding.format for own in config.listeners if own.forwarding is not None)
         guarded = KNOWN_FIELDS.union(*(each.fields for each in others if each is not None))
         return cls(
@@ -109,14 +115,14 @@ class Wanted:
             host=url.hostname or "",
             port=url.port or 443,
             upstream=_upstream(listener, table),
-            form=_form(told),
+            form=None if told is None else _form(told),
             fields=fields,
-            client_address=told.get("client_address", "X-Forwarded-For"),
+            client_address=client_address,
             strip=tuple(sorted(titled(name) for name in _text(guarded) if name not in own))
             + (() if credentials else (CREDENTIALS,)),
-            proxy_certificate=_proxy_certificate(told),
+            proxy_certificate=None if told is None else _proxy_certificate(told),
             credentials=None if credentials is None else printable(credentials),
-            proxy_users=tuple(told.get("proxy_users", ())),
+            proxy_users=() if told is None else told.proxy_users,
             anchors=tuple(_anchor_files(document, (group.name for group in listener.groups))),
             names_cas=names_cas,
             intermediates={group.name: len(group.intermediates) for group in listener.groups},
@@ -154,37 +160,35 @@ def titled(name: str) -> str:
 CREDENTIALS: Final = titled(CREDENTIALS_FIELD.decode("ascii"))
 
 
-def _fields(told: Mapping[str, Any]) -> tuple[str, ...]:
-    if told.get("format") not in FORMATS:
+def _fields(told: ForwardedTable) -> tuple[str, ...]:
+    if told.format not in FORMATS:
         return ()
-    found = FORMATS[told["format"]].fields(told.get("header"))
-    return tuple(map(titled, _text(found)))
+    return tuple(map(titled, _text(FORMATS[told.format].fields(told.header))))
 
 
-def _form(told: Mapping[str, Any]) -> str | None:
-    words = [told[key] for key in ("format", "encoding") if key in told]
-    return " ".join(words) if words else None
+def _form(told: ForwardedTable) -> str:
+    return told.format if told.encoding is None else f"{told.format} {told.encoding}"
 
 
-def _proxy_certificate(told: Mapping[str, Any]) -> str | None:
-    if files := told.get("proxy_certificates"):
-        return "the one that mtlsd knows as " + " or ".join(map(printable, files))
-    if names := told.get("proxy_san_dns"):
-        groups = " or ".join(map(printable, told["proxy_trust_anchors"]))
-        return f"for {' or '.join(map(printable, names))}, from the trust anchors {groups}"
+def _proxy_certificate(told: ForwardedTable) -> str | None:
+    if told.proxy_certificates:
+        return "the one that mtlsd knows as " + " or ".join(map(printable, told.proxy_certificates))
+    if told.proxy_san_dns:
+        groups = " or ".join(map(printable, told.proxy_trust_anchors))
+        return f"for {' or '.join(map(printable, told.proxy_san_dns))}, from the trust anchors {groups}"
     return None
 
 
-def _anchor_files(document: Mapping[str, Any], groups: Iterable[str]) -> Iterable[str]:
+def _anchor_files(document: Document, groups: Iterable[str]) -> Iterable[str]:
     wanted = set(groups)
-    for table in document.get("trust_anchors", ()):
-        if table["name"] in wanted:
-            yield from map(printable, table["certificates"])
+    for entry in document.trust_anchors:
+        if entry.table.name in wanted:
+            yield from map(printable, entry.table.certificates)
 
 
-def _upstream(listener: Listener, table: Mapping[str, Any]) -> Upstream:
+def _upstream(listener: Listener, table: ListenerTable) -> Upstream:
     name = None if listener.credential is None else _name_of(listener.credential)
-    certificate = None if name is None else printable(str(table["certificate"]))
+    certificate = None if name is None else printable(table.certificate or "")
     place = Place.from_string(listener.endpoint, lambda _: None)
     if place.kind == "unix":
         if not _plain_path(place.address):
