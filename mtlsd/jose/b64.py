@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import string
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
@@ -24,6 +25,11 @@ def encode(data: bytes) -> bytes:
 def encode_text(data: bytes) -> str:
     """base64url without padding, as a string."""
     return encode(data).decode("ascii")
+
+
+def sha256_text(data: bytes) -> str:
+    """The SHA-256 in base64url without padding; of a certificate that is its `x5t#S256` (RFC 8705)."""
+    return encode_text(hashlib.sha256(data).digest())
 
 
 def decode(text: object) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -57,7 +56,7 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
         if not isinstance(value, str):
             raise ValueError(f"{name} is missing or is not a string")
     canonical = json.dumps(members, separators=(",", ":"), sort_keys=True)
-    return _sha256(canonical.encode("ascii"))
+    return b64.sha256_text(canonical.encode("ascii"))
 
 
 def jwk_of_certificate(der: bytes) -> dict[str, Any]:
@@ -68,7 +67,7 @@ def jwk_of_certificate(der: bytes) -> dict[str, Any]:
     return {
         **public_members(_public_key_of(der)),
         "x5c": [b64.encode_standard(der)],
-        "x5t#S256": _sha256(der),
+        "x5t#S256": b64.sha256_text(der),
     }
 
 
@@ -126,7 +125,7 @@ def certificates_of_jwk(jwk: object) -> tuple[bytes, ...]:
     for index, der in enumerate(chain[1:], start=1):
         _in_x5c(index, der)
     digest = jwk.get("x5t#S256")
-    if digest is not None and digest != _sha256(chain[0]):
+    if digest is not None and digest != b64.sha256_text(chain[0]):
         raise ValueError("has an x5t#S256 that is not the thumbprint of the first certificate in x5c")
     return (chain[0],)
 
@@ -201,10 +200,6 @@ def _kid(jwk: object) -> str:
     """`` (kid "a")``, written so that nothing in a hostile kid can forge a line."""
     kid = jwk.get("kid") if isinstance(jwk, Mapping) else None
     return f" (kid {json.dumps(kid[:64])})" if isinstance(kid, str) else ""
-
-
-def _sha256(data: bytes) -> str:
-    return b64.encode_text(hashlib.sha256(data).digest())
 
 
 def _integer(value: int, size: int = 0) -> str:

@@ -148,4 +148,4 @@ def key_changes(before: Sequence[VerificationKey], after: Sequence[VerificationK
 
 def thumbprints(published: Iterable[Published]) -> tuple[str, ...]:
     """Their `x5t#S256`."""
-    return tuple(b64.encode_text(hashlib.sha256(own.der).digest()) for own in published)
+    return tuple(b64.sha256_text(own.der) for own in published)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from typing import Final
@@ -20,7 +19,7 @@ _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # a SHA-256 in base64url
 
 def challenge_of(verifier: str) -> str:
     """RFC 7636 section 4.2."""
-    return b64.encode_text(hashlib.sha256(verifier.encode("ascii")).digest())
+    return b64.sha256_text(verifier.encode("ascii"))
 
 
 def asked_challenge(form: Form, required: bool) -> str | None:

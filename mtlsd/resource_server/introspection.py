@@ -103,7 +103,7 @@ class Introspection:
     def _form(self, token: str, certificate: bytes | None) -> bytes:
         form = {"client_id": self.client_id, "token": token, "token_type_hint": "access_token"}
         if self.submit_thumbprint and certificate is not None:
-            form[THUMBPRINT] = b64.encode_text(hashlib.sha256(certificate).digest())
+            form[THUMBPRINT] = b64.sha256_text(certificate)
         return urlencode(form).encode("ascii")
 
     @contextmanager

@@ -6,7 +6,6 @@ Whoever has keys or introspection alone learns less. The rules for what a token 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
@@ -73,7 +72,7 @@ def _remember(
     So a revoked one is found out though nobody got a token with it since the start. Strangers cannot fill the
     memory: the token is genuine, and the certificate is the one that it is bound to.
     """
-    x5t_s256 = b64.encode_text(hashlib.sha256(presented.leaf).digest())
+    x5t_s256 = b64.sha256_text(presented.leaf)
     if x5t_s256 != found.x5t_s256 or tokens.bound.knows(x5t_s256):
         return
     standing = tokens.judge.judge(presented, now).standing
