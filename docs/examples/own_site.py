@@ -17,6 +17,8 @@ from mtlsd.ops.audit import AuditLog, utc_now
 from mtlsd.service import assembly
 from mtlsd.service.background import Background
 from mtlsd.service.front import prepare_tls
+from mtlsd.service.identifiers import random_id
+from mtlsd.service.snapshot import snapshot
 from mtlsd.tls.factory import ConnectionCreator, TLSServerFactory
 from mtlsd.tls.limits import ConnectionLimits
 from mtlsd.tls.peer import peer_of
@@ -52,9 +54,9 @@ async def main(reactor, config_file, port, seconds):
     background = await Background.open(config, clients, reactor, audit.event)  # lists and answers, kept live
     background.adopt(lambda: None)
     known = background.knowledge
-    clients_and_trust = assembly.snapshot(config, stored=(), revocation=known)
+    clients_and_trust = snapshot(config, stored=(), revocation=known)
     serving = assembly.serving(config, clients_and_trust, keyring, utc_now(), known.resolve)
-    current = Current(serving, audit.event, utc_now, assembly.random_id)
+    current = Current(serving, audit.event, utc_now, random_id)
 
     site = Site(Resource(), timeout=30)  # it bounds the handshake as well
     site.resource.putChild(b"token", Token(current))

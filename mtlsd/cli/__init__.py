@@ -8,12 +8,29 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
 from typing import NoReturn
 
 from mtlsd import __version__
-from mtlsd.cli import check, client, dev, explain, keys, proxy_config, proxy_testing, revocation, run, user
 from mtlsd.cli.exits import UNEXPECTED, USAGE, explained
+
+VERBS: Mapping[str, str] = MappingProxyType(
+    {
+        "dev": "dev",
+        "run": "run",
+        "check": "check",
+        "client": "client",
+        "user": "user",
+        "keys": "keys",
+        "explain": "explain",
+        "revocation": "revocation",
+        "proxy-config": "proxy_config",
+        "proxy-test": "proxy_testing",
+    }
+)
+"""The modules of the verbs, in the order of the help."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -24,13 +41,17 @@ class _Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {message}\n")
 
 
-def parser() -> argparse.ArgumentParser:
-    """All verbs and their arguments."""
+def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """All verbs and their arguments; only the one that `argv` begins with, where that is one.
+
+    To import the modules of all of them takes most of a second.
+    """
     made = _Parser(prog="mtlsd", description=__doc__.partition("\n")[0])
     made.add_argument("--version", action="version", version=f"mtlsd {__version__}")
     verbs = made.add_subparsers(title="verbs", required=True, metavar="VERB")
-    for verb in (dev, run, check, client, user, keys, explain, revocation, proxy_config, proxy_testing):
-        verb.register(verbs)
+    asked = VERBS.get(argv[0]) if argv else None
+    for module in VERBS.values() if asked is None else (asked,):
+        import_module(f"mtlsd.cli.{module}").register(verbs)
     return made
 
 
@@ -41,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         77 permission, and an explained certificate that is refused; 78 configuration.
     """
     try:
-        arguments = parser().parse_args(argv)
+        given = sys.argv[1:] if argv is None else argv
+        arguments = parser(given).parse_args(given)
         with explained() as ended:
             ended.code = arguments.do(arguments)
         return ended.code

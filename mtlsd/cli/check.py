@@ -20,8 +20,8 @@ from mtlsd.errors import ConfigError, Mistake
 from mtlsd.keys.files import algorithm_mistake, load_if_any
 from mtlsd.ops.audit import utc_now
 from mtlsd.pki.printable import printable
-from mtlsd.service.assembly import client_index
 from mtlsd.service.people import check_users
+from mtlsd.service.snapshot import client_index
 from mtlsd.users.table import UserTable
 
 

@@ -32,8 +32,8 @@ from mtlsd.config.model import Config
 from mtlsd.jose.jwk import thumbprint
 from mtlsd.ops.audit import utc_now
 from mtlsd.pki.certificate import Certificate
-from mtlsd.service.assembly import client_index, registrations
 from mtlsd.service.published import kept
+from mtlsd.service.snapshot import client_index, registrations
 from mtlsd.stores.interfaces import ClientStore, UnknownClient
 
 _SUBJECTS = {

@@ -18,7 +18,7 @@ from mtlsd.cli.exits import OK, UsageError
 from mtlsd.config.model import Config
 from mtlsd.oauth.registration_artifacts import Change, change_key
 from mtlsd.ops.audit import utc_now
-from mtlsd.service.assembly import client_index
+from mtlsd.service.snapshot import client_index
 from mtlsd.stores.interfaces import Store
 
 

@@ -20,7 +20,7 @@ from mtlsd.config.model import Config
 from mtlsd.oauth.artifacts import Found
 from mtlsd.oauth.registration_artifacts import InitialToken, token_id
 from mtlsd.ops.audit import utc_now
-from mtlsd.service.assembly import random_secret
+from mtlsd.service.identifiers import random_secret
 from mtlsd.stores.interfaces import Store
 
 _LONGEST_LABEL = 100

@@ -22,7 +22,7 @@ from mtlsd.config.model import Config
 from mtlsd.config.notes import Notes
 from mtlsd.errors import Mistake
 from mtlsd.ops.audit import utc_now
-from mtlsd.service.assembly import STORE
+from mtlsd.service.snapshot import STORE
 from mtlsd.stores.interfaces import Store
 from mtlsd.stores.sqlite import open_store
 from mtlsd.stores.workers import InlineWorker

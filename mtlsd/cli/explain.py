@@ -34,8 +34,8 @@ from mtlsd.judge import (
 from mtlsd.ops.audit import utc_now
 from mtlsd.pki.revocation_check import Question, QuestionKey
 from mtlsd.revocation.offline import OfflineKnowledge
-from mtlsd.service.assembly import registrations, snapshot
 from mtlsd.service.published import kept
+from mtlsd.service.snapshot import registrations, snapshot
 
 
 def register(verbs: Any) -> None:

@@ -10,7 +10,7 @@ from mtlsd.cli.exits import OK
 from mtlsd.cli.proxies.programs import PROGRAMS
 from mtlsd.cli.proxies.snippet import snippet
 from mtlsd.cli.proxies.wanted import Wanted, proxied
-from mtlsd.service.assembly import client_index
+from mtlsd.service.snapshot import client_index
 
 
 def register(verbs: Any) -> None:

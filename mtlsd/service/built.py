@@ -16,6 +16,7 @@ from mtlsd.ops.audit import utc_now
 from mtlsd.service import assembly
 from mtlsd.service.background import Background, Report
 from mtlsd.service.people import People
+from mtlsd.service.snapshot import registrations, snapshot
 from mtlsd.stores.interfaces import Store
 from mtlsd.stores.refusing import RefusingArtifacts
 from mtlsd.stores.workers import ThreadWorker
@@ -70,16 +71,23 @@ class Built:
         stamp = keyring_stamp(config)
         _tell_algorithm(config, keyring)
         stored = await store.list_clients()
-        registrations = assembly.registrations(config, stored)
-        background = await Background.open(config, registrations, reactor, report, before)
+        known = registrations(config, stored)
+        background = await Background.open(config, known, reactor, report, before)
         try:
-            snapshot = assembly.snapshot(
-                config, stored, background.published, background.knowledge, background.keys
-            )
+            judged_by = snapshot(config, stored, background.published, background.knowledge, background.keys)
             artifacts, resolve = RefusingArtifacts(store.artifacts), background.knowledge.resolve
             secrets, standing_of = people.secrets, people.standing_of(config)
             served = assembly.serving(
-                config, snapshot, keyring, now, resolve, artifacts, bound, secrets, standing_of, people.pushes
+                config,
+                judged_by,
+                keyring,
+                now,
+                resolve,
+                artifacts,
+                bound,
+                secrets,
+                standing_of,
+                people.pushes,
             )
             serving = attrs.evolve(served, talking=people.talking(config, served.authorization))
         except BaseException:

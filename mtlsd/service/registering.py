@@ -23,7 +23,7 @@ from mtlsd.oauth.artifacts import Artifacts
 from mtlsd.oauth.pace import Pace
 from mtlsd.oauth.registration import Registrations
 from mtlsd.oauth.registration_artifacts import Management
-from mtlsd.service.assembly import random_id, random_secret
+from mtlsd.service.identifiers import random_id, random_secret
 from mtlsd.stores.interfaces import Conflict, Store, StoreError, UnknownClient
 
 _HOUR_SECONDS: Final = 3600.0

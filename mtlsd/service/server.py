@@ -28,11 +28,13 @@ from mtlsd.revocation.status_file import rows_of
 from mtlsd.service import assembly
 from mtlsd.service.background import Background
 from mtlsd.service.built import Built, Seen, keyring_stamp
+from mtlsd.service.identifiers import random_id
 from mtlsd.service.listening import Listening, Prepared, kept_open
 from mtlsd.service.measured import samples
 from mtlsd.service.people import Checker, People
 from mtlsd.service.registering import Present, Registering, StoreBook
 from mtlsd.service.sightings import SightingLog
+from mtlsd.service.snapshot import proxy_judge
 from mtlsd.service.status import StatusWriter
 from mtlsd.service.sweeping import SweepLoop
 from mtlsd.stores.interfaces import Store, StoreError
@@ -118,7 +120,7 @@ class Server:
         people = People(reactor, users)
         try:
             built = await Built.make(config, store, reactor, audit.event, people)
-            current = Current(built.serving, audit.event, utc_now, assembly.random_id)
+            current = Current(built.serving, audit.event, utc_now, random_id)
             current.metrics = metrics.exposition
             for prepared in _prepared(config, current):
                 opened[prepared.name] = await Listening.open(prepared, current, reactor)
@@ -327,7 +329,7 @@ def _prepared(config: Config, current: Current, serving: Serving | None = None) 
     judge = (serving or current.serving).judge
     prepared = []
     for listener in config.listeners:
-        of_proxy = assembly.proxy_judge(listener, judge.snapshot.revocation)
+        of_proxy = proxy_judge(listener, judge.snapshot.revocation)
         door = assembly.door(config, listener, current, of_proxy)
         prepared.append(Prepared.from_listener(listener, judge, of_proxy, door, utc_now))
     return prepared

@@ -16,7 +16,7 @@ from mtlsd.cli.exits import USAGE, UsageError
 from mtlsd.config.load import load
 from mtlsd.judge import Identity, PresentedCertificate, judge
 from mtlsd.revocation.offline import OfflineKnowledge
-from mtlsd.service.assembly import snapshot
+from mtlsd.service.snapshot import snapshot
 from tests.end_to_end.openssl_ca import der_of
 from tests.pki.maker import NOW
 

@@ -9,7 +9,7 @@ import pytest
 
 from mtlsd.config.load import load
 from mtlsd.errors import ConfigError
-from mtlsd.service.assembly import client_index
+from mtlsd.service.snapshot import client_index
 from tests.pki import NOW
 from tests.unit.config.example import Example, toml
 from tests.unit.oauth.signing import jwk, secretive, signing

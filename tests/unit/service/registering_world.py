@@ -20,8 +20,8 @@ from mtlsd.oauth.registration import Caller, Registered, Registrations
 from mtlsd.oauth.registration_metadata import Proof
 from mtlsd.oauth.registration_policy import MODES, RegistrationPolicy
 from mtlsd.pki.certificate import Certificate
-from mtlsd.service.assembly import client_index
 from mtlsd.service.registering import Present, StoreBook
+from mtlsd.service.snapshot import client_index
 from mtlsd.stores.refusing import RefusingArtifacts
 from mtlsd.stores.sqlite import SQLiteStore, open_store
 from mtlsd.stores.workers import InlineWorker
