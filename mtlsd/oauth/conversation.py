@@ -13,11 +13,11 @@ import attrs
 
 from mtlsd import reasons
 from mtlsd.errors import Reason, Refusal
+from mtlsd.oauth.artifacts import Artifact
 from mtlsd.oauth.authorization import AuthorizationEndpoint
 from mtlsd.oauth.authorization_request import AuthorizationRequest, SentBack
 from mtlsd.oauth.forms import Form
-from mtlsd.oauth.interactions import answer_once
-from mtlsd.oauth.seals import digest_of, opened, sealed
+from mtlsd.oauth.seals import LIFETIME, digest_of, opened, sealed
 from mtlsd.oauth.sessions import Session, Sessions
 
 INTERACTION: Final = "interaction"
@@ -180,7 +180,7 @@ class Conversation:
         if isinstance(request, SentBack):
             return await self.endpoint.tell(request, now)
         if request.redirection.pushed is None:
-            await answer_once(self.endpoint.artifacts, nonce, now)
+            await self._answer_once(nonce, now)
         if answer == "deny":
             return Denied(session.user.sub, await self._tell(request, reasons.USER_DENIED, now))
         location = await self.endpoint.issue_code(request, session.user, request.scope, now)
@@ -188,6 +188,19 @@ class Conversation:
 
     async def _request(self, query: Form, browser: Browser, now: datetime) -> AuthorizationRequest | SentBack:
         return await self.endpoint.read(query, now, _has_opened(query, browser, now))
+
+    async def _answer_once(self, nonce: str, now: datetime) -> None:
+        """Use up a page whose request was not pushed; a pushed request is used up itself.
+
+        The request waits in the URL of its page, pushed or not: nothing is kept of it, so strangers fill no
+        store.
+
+        :param nonce: of the page's seal.
+        :raises Refusal: `interaction.replayed` for everybody but the first.
+        """
+        key = Artifact.key_of("answered", nonce)
+        if not await self.endpoint.artifacts.claim("interaction", key, now + LIFETIME, now):
+            raise Refusal(reasons.INTERACTION_REPLAYED)
 
     def _opened(self, query: Form, browser: Browser, now: datetime) -> Step:
         """Nothing is kept of it: whoever has a `request_uri` may open it as often as he likes."""

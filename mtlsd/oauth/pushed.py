@@ -47,7 +47,8 @@ class PushedAuthorizationEndpoint:
     async def answer(
         self, authenticated: AuthenticatedClient, form: Form, now: datetime, address: str = ""
     ) -> Pushed:
-        """
+        """Keep a request for the browser that will come with its `request_uri`.
+
         :param address: where the request comes from; empty where that is not known.
         :raises Refusal: what the authorization endpoint would refuse, `request_uri.pushed` and
             `push.throttled`.
