@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -28,7 +27,7 @@ class Question:
     token: str = attrs.field(repr=False)
     certificate: bytes | None = attrs.field(repr=False)
     rules: TokenRules
-    scope: Iterable[str]
+    scope: tuple[str, ...]
     at: datetime
 
 

@@ -34,6 +34,7 @@ NO_SCOPE: Final = '""'
 scope has such a name (RFC 6749 section 3.3)."""
 
 _LONGEST: Final = 200
+_KEPT: Final = "".join(chr(octet) for octet in range(0x21, 0x7F) if octet != 0x25)
 _METHODS: Final = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
 # What the client did wrong is a 401: many a proxy makes a 500 of everything but 401 and 403.
 _UNAUTHORIZED: Final = (reasons.ACCESS_TOKEN_REQUEST, reasons.FORWARD_AUTH_FORGED)
@@ -138,8 +139,7 @@ def _shown(method: bytes, host: bytes, uri: bytes) -> str:
 
 
 def _encoded(text: str) -> bytes:
-    kept = "".join(chr(octet) for octet in range(0x21, 0x7F) if octet != 0x25)
-    return quote(text, safe=kept, errors="surrogatepass").encode("ascii")
+    return quote(text, safe=_KEPT, errors="surrogatepass").encode("ascii")
 
 
 def _allow(request: IRequest, token: VerifiedToken) -> bytes:

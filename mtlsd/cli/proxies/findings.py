@@ -21,7 +21,7 @@ Outcome = Literal["stripped", "refused", "leaks", "believed", "no answer"]
 BAD: Final[tuple[Outcome, ...]] = ("leaks", "believed")
 _AT_ONCE: Final = 4
 _SECONDS: Final = 10.0
-_REFUSED: Final = (0, 400, 413, 414, 421, 431)
+_REFUSED: Final = (0, 400, 413, 414, 421, 431)  # said of a request that was not read, let alone believed
 
 
 @attrs.frozen

@@ -28,6 +28,12 @@ class Ran:
         return json.loads(self.out)
 
 
+def add_tables(directory: Path, *tables: str) -> None:
+    """To the end of the configuration."""
+    config = directory / "mtlsd.toml"
+    config.write_text("\n".join([config.read_text(), *tables]))
+
+
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     init(tmp_path / "dev", utc_now())

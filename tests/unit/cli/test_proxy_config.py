@@ -13,7 +13,7 @@ import yaml
 from mtlsd.cli.exits import OK, USAGE
 from mtlsd.cli.proxies.programs import PROGRAMS
 from mtlsd.forwarded.formats import FORMATS, KNOWN_FIELDS
-from tests.unit.cli.conftest import Ran
+from tests.unit.cli.conftest import Ran, add_tables
 
 Mtlsd = Callable[..., Ran]
 PASSWORD = "correct-horse-battery-staple"
@@ -62,12 +62,6 @@ def credentials(directory: Path) -> None:
     (directory / "credentials").write_text(f"proxy:{PASSWORD}\n")
 
 
-def add(directory: Path, *tables: str) -> None:
-    """To the configuration, and nothing but certificates of the CA come."""
-    config = directory / "mtlsd.toml"
-    config.write_text("\n".join([config.read_text(), *tables]))
-
-
 def only_issued(directory: Path) -> None:
     """Take out the client whose certificate is pinned."""
     config = directory / "mtlsd.toml"
@@ -82,7 +76,7 @@ def without_comments(text: str) -> str:
 @EVERY
 def test_each_field_is_removed_or_overwritten(directory: Path, mtlsd: Mtlsd, setting: str) -> None:
     """R71, R77"""
-    add(directory, FORWARDED, SETTINGS[setting])
+    add_tables(directory, FORWARDED, SETTINGS[setting])
     ran = mtlsd("proxy-config", setting.split()[0])
     assert ran.code == OK
     body = without_comments(ran.out).lower()
@@ -95,7 +89,7 @@ def test_each_field_is_removed_or_overwritten(directory: Path, mtlsd: Mtlsd, set
 
 @EVERY
 def test_no_secret_is_printed(directory: Path, mtlsd: Mtlsd, setting: str) -> None:
-    add(directory, FORWARDED, SETTINGS[setting])
+    add_tables(directory, FORWARDED, SETTINGS[setting])
     printed = mtlsd("proxy-config", setting.split()[0]).out
     assert PASSWORD not in printed
     assert "X-Proxy-Authorization" in printed
@@ -104,7 +98,7 @@ def test_no_secret_is_printed(directory: Path, mtlsd: Mtlsd, setting: str) -> No
 @EVERY
 def test_no_line_is_odd(directory: Path, mtlsd: Mtlsd, setting: str) -> None:
     """Templates leave no gaps, and comments can be read."""
-    add(directory, FORWARDED, SETTINGS[setting])
+    add_tables(directory, FORWARDED, SETTINGS[setting])
     printed = mtlsd("proxy-config", setting.split()[0]).out
     assert "\n\n\n" not in printed
     assert not re.search(r"[ \t]\n", printed)
@@ -118,7 +112,7 @@ def test_clients_are_told_the_names_of_cas_where_that_helps(
     directory: Path, mtlsd: Mtlsd, setting: str
 ) -> None:
     """Who has a pinned certificate would not offer it then."""
-    add(directory, FORWARDED, SETTINGS[setting])
+    add_tables(directory, FORWARDED, SETTINGS[setting])
     program = setting.split()[0]
     named = " ca-file" if program == "haproxy" else "trust-anchors.pem"
     with_pins = without_comments(mtlsd("proxy-config", program).out)
@@ -129,7 +123,7 @@ def test_clients_are_told_the_names_of_cas_where_that_helps(
 
 @pytest.mark.parametrize("program", ["envoy", "traefik"])
 def test_yaml(directory: Path, mtlsd: Mtlsd, program: str) -> None:
-    add(directory, FORWARDED, SETTINGS[program])
+    add_tables(directory, FORWARDED, SETTINGS[program])
     document: Any = yaml.safe_load(mtlsd("proxy-config", program).out)
     if program == "envoy":
         (listener,) = document["static_resources"]["listeners"]
@@ -147,7 +141,7 @@ def test_yaml(directory: Path, mtlsd: Mtlsd, program: str) -> None:
 @pytest.mark.parametrize("program", ["envoy", "traefik"])
 @pytest.mark.parametrize("version", [1, 2])
 def test_yaml_for_passthrough(directory: Path, mtlsd: Mtlsd, program: str, version: int) -> None:
-    add(directory, PASSED_ON, f'proxy_protocol = {{ version = {version}, proxies = ["10.0.0.1"] }}')
+    add_tables(directory, PASSED_ON, f'proxy_protocol = {{ version = {version}, proxies = ["10.0.0.1"] }}')
     ran = mtlsd("proxy-config", program)
     assert ran.code == OK
     assert f"version: {'V' if program == 'envoy' else ''}{version}" in ran.out
@@ -189,7 +183,7 @@ def test_every_format_is_some_proxys() -> None:
 def test_what_a_proxy_cannot_do(
     directory: Path, mtlsd: Mtlsd, program: str, format_: str, more: str, why: str
 ) -> None:
-    add(directory, FORWARDED, f'format = "{format_}"', more)
+    add_tables(directory, FORWARDED, f'format = "{format_}"', more)
     ran = mtlsd("proxy-config", program)
     assert (ran.code, ran.out) == (USAGE, "")
     assert why.lower() in ran.err.lower()
@@ -200,12 +194,12 @@ def test_what_a_proxy_cannot_do(
     [("nginx", 1, OK), ("nginx", 2, USAGE), ("haproxy", 2, OK), ("apache", 1, USAGE), ("caddy", 2, USAGE)],
 )
 def test_passthrough(directory: Path, mtlsd: Mtlsd, program: str, version: int, code: int) -> None:
-    add(directory, PASSED_ON, f'proxy_protocol = {{ version = {version}, proxies = ["10.0.0.1"] }}')
+    add_tables(directory, PASSED_ON, f'proxy_protocol = {{ version = {version}, proxies = ["10.0.0.1"] }}')
     assert mtlsd("proxy-config", program).code == code
 
 
 def test_a_unix_socket(directory: Path, mtlsd: Mtlsd) -> None:
-    add(directory, FORWARDED, 'format = "rfc9440"')
+    add_tables(directory, FORWARDED, 'format = "rfc9440"')
     config = directory / "mtlsd.toml"
     plain = config.read_text().replace('"tcp:8555"\ncertificate = "server.pem"\nkey = "server.key"',
                                        '"unix:/run/mtlsd/proxy.sock"')  # fmt: skip
@@ -227,13 +221,15 @@ def test_a_unix_socket(directory: Path, mtlsd: Mtlsd) -> None:
 
 def test_a_port_that_is_not_told(directory: Path, mtlsd: Mtlsd) -> None:
     """It is a word, so that no proxy starts with it."""
-    add(directory, FORWARDED.replace("tcp:8555", "systemd:domain=INET:name=proxied"), 'format = "nginx"')
+    add_tables(
+        directory, FORWARDED.replace("tcp:8555", "systemd:domain=INET:name=proxied"), 'format = "nginx"'
+    )
     assert "server localhost:PORT;" in mtlsd("proxy-config", "nginx").out
 
 
 def test_which_listener(directory: Path, mtlsd: Mtlsd) -> None:
     assert "no listener is for a proxy" in mtlsd("proxy-config", "nginx").err
-    add(
+    add_tables(
         directory,
         FORWARDED,
         'format = "nginx"',
@@ -252,7 +248,7 @@ def test_which_listener(directory: Path, mtlsd: Mtlsd) -> None:
 def test_listeners_of_one_proxy_do_not_share_names(directory: Path, mtlsd: Mtlsd, program: str) -> None:
     """Neither program starts with two parts of one name."""
     one = FORWARDED + f'format = "{program}"'
-    add(directory, one, one.replace('"proxied"', '"other"').replace(":8555", ":8557"))
+    add_tables(directory, one, one.replace('"proxied"', '"other"').replace(":8555", ":8557"))
     both = [mtlsd("proxy-config", program, "--listener", name).out for name in ("proxied", "other")]
     parts = [set(re.findall(r"^(?:upstream|frontend|backend) \S+", own, re.MULTILINE)) for own in both]
     assert parts[0]
@@ -262,7 +258,7 @@ def test_listeners_of_one_proxy_do_not_share_names(directory: Path, mtlsd: Mtlsd
 def test_a_listener_that_proxies_ask(directory: Path, mtlsd: Mtlsd) -> None:
     """A proxy before it would let clients ask it."""
     asked = FORWARDED.replace('["token"]', '["forward-auth"]').replace('"proxied"', '"asked"')
-    add(directory, FORWARDED, 'format = "nginx"', asked.replace(":8555", ":8557"), 'format = "nginx"')
+    add_tables(directory, FORWARDED, 'format = "nginx"', asked.replace(":8555", ":8557"), 'format = "nginx"')
     assert "for the listener proxied" in mtlsd("proxy-config", "nginx").out
     ran = mtlsd("proxy-config", "nginx", "--listener", "asked")
     assert (ran.code, ran.out) == (USAGE, "")
@@ -270,7 +266,7 @@ def test_a_listener_that_proxies_ask(directory: Path, mtlsd: Mtlsd) -> None:
 
 
 def test_debians_ways_are_told(directory: Path, mtlsd: Mtlsd) -> None:
-    add(directory, FORWARDED, 'format = "haproxy"')
+    add_tables(directory, FORWARDED, 'format = "haproxy"')
     assert "/etc/default/haproxy" in mtlsd("proxy-config", "haproxy").out
     config = directory / "mtlsd.toml"
     config.write_text(config.read_text().replace('format = "haproxy"', 'format = "rfc9440"'))

@@ -26,7 +26,7 @@ from mtlsd.errors import Refusal
 from mtlsd.forwarded.formats import FORMATS, KNOWN_FIELDS
 from mtlsd.reasons import FORWARDED_MALFORMED, FORWARDED_SPELLING, REQUEST_MALFORMED
 from tests.pki import Pki
-from tests.unit.cli.conftest import Ran
+from tests.unit.cli.conftest import Ran, add_tables
 
 Mtlsd = Callable[..., Ran]
 HOST = "127.0.0.1"
@@ -203,7 +203,7 @@ certificate = "server.pem"
 key = "server.key"
 client_certificate = "forwarded"
 public_url = "https://as.example.com"
-serves = ["metadata"]
+serves = ["token"]
 [listener.forwarded]
 format = "nginx"
 proxy_certificates = ["billing.pem"]
@@ -224,8 +224,7 @@ proxy_certificates = ["billing.pem"]
 def test_what_makes_no_sense(
     directory: Path, mtlsd: Mtlsd, serves: str, more: Mapping[str, str], why: str
 ) -> None:
-    config = directory / "mtlsd.toml"
-    config.write_text(config.read_text() + PROXIED.replace("metadata", serves))
+    add_tables(directory, PROXIED.replace('serves = ["token"]', f'serves = ["{serves}"]'))
     options: dict[str, Any] = {"--through": "https://localhost:1", **more}
     ran = mtlsd("proxy-test", *(word for pair in options.items() for word in pair))
     assert (ran.code, ran.out) == (USAGE, "")
@@ -233,8 +232,7 @@ def test_what_makes_no_sense(
 
 
 def test_nobody_is_there(directory: Path, mtlsd: Mtlsd) -> None:
-    config = directory / "mtlsd.toml"
-    config.write_text(config.read_text() + PROXIED.replace("metadata", "token"))
+    add_tables(directory, PROXIED)
     with socket.socket() as bound:
         bound.bind((HOST, 0))
         ran = mtlsd("proxy-test", "--through", f"https://{HOST}:{bound.getsockname()[1]}")
@@ -292,11 +290,6 @@ def answering(monkeypatch: pytest.MonkeyPatch, first: Answer, unknown: Answer, o
     monkeypatch.setattr(Target, "ask", ask)
 
 
-def configured(directory: Path, *tables: str) -> None:
-    config = directory / "mtlsd.toml"
-    config.write_text("\n".join([config.read_text(), *tables]))
-
-
 @pytest.mark.parametrize(
     ("unknown", "code", "said"),
     [
@@ -314,7 +307,7 @@ def test_the_format_is_tried(
     directory: Path, mtlsd: Mtlsd, monkeypatch: pytest.MonkeyPatch, unknown: Answer, code: int, said: str
 ) -> None:
     """Even by who has no client's certificate: without any, every format looks good."""
-    configured(directory, PROXIED.replace("metadata", "token"))
+    add_tables(directory, PROXIED)
     answering(monkeypatch, NOT_KNOWN, unknown, TAKEN)
     ran = mtlsd("proxy-test", *THROUGH)
     assert ran.code == code
@@ -327,7 +320,7 @@ def test_a_client_that_is_not_taken_for_itself(
     directory: Path, mtlsd: Mtlsd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two proxies in a row the inner one has forwarded nothing."""
-    configured(directory, PROXIED.replace("metadata", "token"))
+    add_tables(directory, PROXIED)
     answering(monkeypatch, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)
     ran = mtlsd("proxy-test", *THROUGH, *own_of(directory))
     assert ran.code == CONFIGURATION
@@ -337,7 +330,7 @@ def test_a_client_that_is_not_taken_for_itself(
 def test_a_listener_that_lets_nobody_in_without_a_certificate(
     directory: Path, mtlsd: Mtlsd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configured(directory, PASSED_ON)
+    add_tables(directory, PASSED_ON)
     answering(monkeypatch, CLOSED, CLOSED, TAKEN)
     ran = mtlsd("proxy-test", *THROUGH)
     assert (ran.code, ran.out) == (USAGE, "")
@@ -351,7 +344,7 @@ def test_a_listener_that_lets_nobody_in_without_a_certificate(
 def test_where_the_proxy_should_connect_is_told(
     directory: Path, mtlsd: Mtlsd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configured(directory, PROXIED.replace("metadata", "token"))
+    add_tables(directory, PROXIED)
     answering(monkeypatch, Answer(502), CLOSED, CLOSED)
     ran = mtlsd("proxy-test", *THROUGH)
     assert ran.code == UNAVAILABLE
@@ -361,7 +354,7 @@ def test_where_the_proxy_should_connect_is_told(
 def test_what_comes_through_in_one_way_is_told_once(
     directory: Path, mtlsd: Mtlsd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configured(directory, PROXIED.replace("metadata", "token"))
+    add_tables(directory, PROXIED)
     answering(monkeypatch, NOT_KNOWN, NOT_KNOWN, TAKEN)
     leaking = Answer(400, refusal("invalid_request", FORWARDED_MALFORMED.meaning))
     plain = Target.ask
