@@ -94,29 +94,31 @@ def _presented(path: Path, listener: str) -> PresentedCertificate:
 
 def _knowing(presented: PresentedCertificate, judged_by: Snapshot, config: Config) -> Snapshot:
     """The same snapshot with what files and cache tell about the revocation of this certificate."""
-    now = utc_now()
+    found = _known(presented, judged_by, config, utc_now())
+    return judged_by if isinstance(found, Refused) else attrs.evolve(judged_by, revocation=found[1])
+
+
+def _known(
+    presented: PresentedCertificate, judged_by: Snapshot, config: Config, now: datetime
+) -> tuple[Standing, OfflineKnowledge] | Refused:
+    """What the certificate proves, and what is known about its revocation."""
     standing = stand(presented, judged_by, now)
     if isinstance(standing, Refused):
-        return judged_by
-    known = _known(standing, judged_by.trust_of(presented.listener).strict, config, now)
-    return attrs.evolve(judged_by, revocation=known)
-
-
-def _known(standing: Standing, strict: bool, config: Config, now: datetime) -> OfflineKnowledge:
-    groups = [own.group for own in standing.vouching]
+        return standing
+    groups, strict = [own.group for own in standing.vouching], judged_by.trust_of(presented.listener).strict
     known = OfflineKnowledge.read(groups, config.fetch.cache, strict, now)
     for own in standing.vouching:
         known.note(own.group.name, own.path)
-    return known
+    return standing, known
 
 
 def _judged(presented: PresentedCertificate, judged_by: Snapshot, config: Config) -> Judgement:
     """What a daemon would say that has read its files and its cache, and asked nobody since."""
     now = utc_now()
-    standing = stand(presented, judged_by, now)
-    if isinstance(standing, Refused):
-        return standing
-    known = _known(standing, judged_by.trust_of(presented.listener).strict, config, now)
+    found = _known(presented, judged_by, config, now)
+    if isinstance(found, Refused):
+        return found
+    standing, known = found
     failures: dict[QuestionKey, str] = {}
     judgement = settle(standing, known, now)
     while isinstance(judgement, Provisional) and (mute := nobody_to_ask(judgement)):
