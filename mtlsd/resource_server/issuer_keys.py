@@ -99,7 +99,8 @@ class IssuerKeys:
         """
         now, flight = self.monotonic(), None
         with self._lock:
-            keys, has = self._usable(now), _has(self._usable(now), kid)
+            keys = self._usable(now)
+            has = _has(keys, kid)
             if (self._is_stale(now) or not has) and self._may_try(now):
                 self._flight = flight = _Flight()
                 self._next_try = max(self._next_try or now, now) + self.timing.early_seconds
@@ -131,16 +132,16 @@ class IssuerKeys:
         """What there is. Where a key is missing and the last fetch has failed, nobody knows: not the caller's
         fault."""
         with self._lock:
-            keys, failed = self._usable(self.monotonic()), self._failed
-            late = self._is_flying()
+            keys, failed, late = self._usable(self.monotonic()), self._failed, self._is_flying()
         if keys is None or (not _has(keys, kid) and (late or failed is not None)):
             raise _unavailable(failed or FetchRefused("deadline", "the keys have not come yet"))
         return keys
 
     def _usable(self, now: float) -> Keys | None:
         fetched = self._fetched
-        fits = fetched is not None and now < fetched.at + self.timing.keep.total_seconds()
-        return fetched.keys if fetched is not None and fits else None
+        if fetched is None or now >= fetched.at + self.timing.keep.total_seconds():
+            return None
+        return fetched.keys
 
     def _is_stale(self, now: float) -> bool:
         return self._fetched is None or now >= self._fetched.fresh_until

@@ -253,8 +253,6 @@ public_url = "https://as.example.com"
 serves = ["token"]
 proxy_protocol = { version = 2, proxies = ["10.0.0.1"] }
 """
-NOT_KNOWN = Answer(401, refusal("invalid_client", "Client authentication failed."))
-TAKEN = Answer(200, {"access_token": "opaque"})
 CLOSED = Answer(0)
 THROUGH = ("--through", "https://as.example.com")
 
@@ -293,7 +291,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, first: Answer, unknown: Answer, o
 @pytest.mark.parametrize(
     ("unknown", "code", "said"),
     [
-        (NOT_KNOWN, OK, "None of"),
+        (CONTROL, OK, "None of"),
         (CLOSED, OK, "None of"),  # a proxy that lets only those in whom it knows
         (
             Answer(400, refusal("invalid_request", FORWARDED_MALFORMED.meaning)),
@@ -308,7 +306,7 @@ def test_the_format_is_tried(
 ) -> None:
     """Even by who has no client's certificate: without any, every format looks good."""
     add_tables(directory, PROXIED)
-    answering(monkeypatch, NOT_KNOWN, unknown, TAKEN)
+    answering(monkeypatch, CONTROL, unknown, TOKEN)
     ran = mtlsd("proxy-test", *THROUGH)
     assert ran.code == code
     assert said in ran.out
@@ -321,7 +319,7 @@ def test_a_client_that_is_not_taken_for_itself(
 ) -> None:
     """Of two proxies in a row the inner one has forwarded nothing."""
     add_tables(directory, PROXIED)
-    answering(monkeypatch, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)
+    answering(monkeypatch, CONTROL, CONTROL, CONTROL)
     ran = mtlsd("proxy-test", *THROUGH, *own_of(directory))
     assert ran.code == CONFIGURATION
     assert "the proxy does not forward it" in ran.out
@@ -331,7 +329,7 @@ def test_a_listener_that_lets_nobody_in_without_a_certificate(
     directory: Path, mtlsd: Mtlsd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_tables(directory, PASSED_ON)
-    answering(monkeypatch, CLOSED, CLOSED, TAKEN)
+    answering(monkeypatch, CLOSED, CLOSED, TOKEN)
     ran = mtlsd("proxy-test", *THROUGH)
     assert (ran.code, ran.out) == (USAGE, "")
     assert "give --certificate, --key and --client-id" in ran.err
@@ -355,7 +353,7 @@ def test_what_comes_through_in_one_way_is_told_once(
     directory: Path, mtlsd: Mtlsd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_tables(directory, PROXIED)
-    answering(monkeypatch, NOT_KNOWN, NOT_KNOWN, TAKEN)
+    answering(monkeypatch, CONTROL, CONTROL, TOKEN)
     leaking = Answer(400, refusal("invalid_request", FORWARDED_MALFORMED.meaning))
     plain = Target.ask
     monkeypatch.setattr(
