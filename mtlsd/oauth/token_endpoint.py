@@ -37,9 +37,12 @@ class TokenIssued:
     on_behalf_of: str | None = None
 
     def to_json(self) -> bytes:
-        """RFC 6749 section 5.1; `scope` is always told where there is one."""
+        """RFC 6749 section 5.1; `scope` is always told where there is one.
+
+        A token is base64url, with dots between its parts: nothing in it has to be escaped.
+        """
         answer = (
-            f'{{"access_token":{quoted(self.token.value)},"token_type":"Bearer",'
+            f'{{"access_token":"{self.token.value}","token_type":"Bearer",'
             f'"expires_in":{self.token.expires_in:d}'
         )
         if self.grant.scope:

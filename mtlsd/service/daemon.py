@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -67,6 +68,8 @@ class Daemon(Service):
             self.failed(error)
             self.reactor.callLater(0, self._stop_reactor)
             return
+        gc.collect()
+        gc.freeze()  # what stays as long as the process need not be looked through again and again
         self._notifier.ready(self._status())
 
     def _stop_reactor(self) -> None:

@@ -18,6 +18,7 @@ from mtlsd.web.response import CHUNKED, CLOSE, LAST_CHUNK, HeaderList, chunk, fi
 
 _HELD_BYTES = 65536  # how much of a body without Content-Length waits for finish(), to go out in one write
 _BODILESS = frozenset({204, 304})  # RFC 9110 section 6.4.1
+_FRAMING = frozenset({b"transfer-encoding", b"content-length"})
 
 
 class Carrier(Protocol):
@@ -251,6 +252,8 @@ class Reply:
 
     def _framing(self, lines: dict[bytes, bytes], length: int | None) -> list[bytes]:
         """Say how long the body is (RFC 9112 section 6); the resource's own word is taken out."""
+        if length is not None and lines.keys().isdisjoint(_FRAMING) and self.code not in _BODILESS:
+            return [b"Content-Length: %d\r\n" % length]  # as nearly always
         lines.pop(b"transfer-encoding", None)
         declared = lines.pop(b"content-length", None)
         if self.code in _BODILESS:
