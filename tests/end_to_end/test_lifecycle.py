@@ -419,7 +419,7 @@ def test_the_audit_log_in_a_file(setup: Setup, billing: Written) -> None:
         assert python(setup.url(), setup.ca_file, billing, form("billing")).status == 200
         file.rename(rotated)
         daemon.process.send_signal(signal.SIGHUP)
-        eventually(file.exists)
+        eventually(lambda: "reload.done" in rotated.read_text())  # the last word in there
         assert python(setup.url(), setup.ca_file, billing, form("billing")).status == 200
         daemon.event("token.issued")
         assert len(daemon.events("token.issued")) == rotated.read_text().count('"token.issued"') == 1
