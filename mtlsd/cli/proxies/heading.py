@@ -60,8 +60,9 @@ def _credentials(program: Program, wanted: Wanted) -> Iterator[str]:
     if wanted.credentials is None:
         return
     if program.credentials is None:
-        yield f"and in the environment of {program.title} (on Debian in /etc/default/haproxy, which others"
-        yield "must not be able to read then; a restart reads it, a reload does not)"
+        where = "" if program.environment is None else f" (on Debian: {program.environment})"
+        yield f"and in the environment of {program.title}{where}, which others must not be able"
+        yield "to read, and which a restart reads, but no reload,"
         yield "  MTLSD_PROXY_CREDENTIALS=..."
     else:
         file, line = program.credentials

@@ -9,11 +9,12 @@ from typing import Final
 import attrs
 
 _ENVOYS_PLACE: Final = (
-    "It is a listener and a cluster. mtlsd's tests read it, but run no Envoy: try proxy-test."
+    "It is a listener and a cluster. It was tried with Envoy 1.39, but none of mtlsd's tests runs one: try\n"
+    "proxy-test."
 )
 _TRAEFIKS_PLACE: Final = (
-    "It is a file for providers.file, from Traefik 2.9.4 on. mtlsd's tests read it, but run no Traefik: try\n"
-    "proxy-test."
+    "It is a file for providers.file, from Traefik 2.9.4 on. It was tried with Traefik 3.7, but none of\n"
+    "mtlsd's tests runs one: try proxy-test."
 )
 _TWO_FILES: Final = ("server.pem, server.key", "client.pem, client.key")
 
@@ -29,6 +30,7 @@ class Program:
     :ivar pairs: the files of the certificate and key for clients, and of those of its own for mtlsd.
     :ivar credentials: the file with the line for its credentials, and that line up to them; None where they
         come from the environment.
+    :ivar environment: the file of Debian's that this environment is read from; None where there is none.
     :ivar chain: the formats in which it forwards intermediates.
     :ivar needs_anchors: whether it needs some CA to ask for certificates at all.
     :ivar tcp_place: where the configuration belongs that passes TLS on unopened.
@@ -45,6 +47,7 @@ class Program:
     formats: tuple[str, ...]
     pairs: tuple[str, str] = _TWO_FILES
     credentials: tuple[str, str] | None = None
+    environment: str | None = None
     chain: tuple[str, ...] = ()
     needs_anchors: bool = False
     tcp_place: str = ""
@@ -72,6 +75,7 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
             "It belongs at the end of /etc/haproxy/haproxy.cfg.",
             formats=("haproxy", "rfc9440", "header base64-der"),
             pairs=("server.pem, with its key in it", "client.pem, with its key in it"),
+            environment="/etc/default/haproxy",
             chain=("haproxy",),
             needs_anchors=True,
             tcp_place="It belongs at the end of /etc/haproxy/haproxy.cfg.",

@@ -270,6 +270,7 @@ def test_debians_ways_are_told(directory: Path, mtlsd: Mtlsd) -> None:
     assert "/etc/default/haproxy" in mtlsd("proxy-config", "haproxy").out
     config = directory / "mtlsd.toml"
     config.write_text(config.read_text().replace('format = "haproxy"', 'format = "rfc9440"'))
+    assert "/etc/default" not in mtlsd("proxy-config", "caddy").out
     assert "runs as caddy" in mtlsd("proxy-config", "caddy").out
 
 

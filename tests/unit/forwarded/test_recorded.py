@@ -104,3 +104,13 @@ def test_haproxys_headers() -> None:
     assert found[0].ssl == ProxyTLS(False, 0, None)
     first = ProxyHeader(source=ProxyEndpoint(LOOPBACK, 42210), destination=ProxyEndpoint(LOOPBACK, 19447))
     assert read_header(recorded.HAPROXY_V1, 1) == (first, recorded.HAPROXY_V1.index(b"GET"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("envoy", recorded.ENVOY_1_39), ("traefik", recorded.TRAEFIK_3_7)]
+)
+def test_what_is_printed_makes_them_send(name: str, value: bytes) -> None:
+    found = read(name, value)
+    leaf, (ca,) = Certificate.from_der(found.leaf), map(Certificate.from_der, found.chain)
+    assert {own.value for own in leaf.subject_alt_names} == {"a.example", "https://client.example/"}
+    assert ca.subject.to_string() == leaf.issuer.to_string() == "CN=ca"
