@@ -108,9 +108,11 @@ def test_a_large_request_with_a_large_certificate(fronted: Fronted, listener: st
 
 @EVERYWHERE
 def test_no_forgery_comes_through(fronted: Fronted, listener: str) -> None:
-    report = fronted.tested(listener, fronted.good)
+    """Once for each program beside a client's own certificate, too."""
+    beside = listener == LISTENERS.get(listener, ("",))[0]
+    report = fronted.tested(listener, fronted.good if beside else None)
     assert report["ok"] is True
-    assert len(report["forgeries"]) > 500
+    assert len(report["forgeries"]) > (500 if beside else 250)
 
 
 def test_the_page_shows_what_is_printed(fronted: Fronted) -> None:
