@@ -18,12 +18,12 @@ from mtlsd.reasons import (
     registrations,
     requests,
 )
-from mtlsd.reasons.authorizations import *  # noqa: F403  # each of its names is a reason, as below
-from mtlsd.reasons.certificates import *  # noqa: F403
-from mtlsd.reasons.forwarding import *  # noqa: F403
-from mtlsd.reasons.protected_resources import *  # noqa: F403
-from mtlsd.reasons.registrations import *  # noqa: F403
-from mtlsd.reasons.requests import *  # noqa: F403
+from mtlsd.reasons.authorizations import *  # noqa: F403  # each of its reasons is a name of this package
+from mtlsd.reasons.certificates import *  # noqa: F403  # each of its reasons is a name of this package
+from mtlsd.reasons.forwarding import *  # noqa: F403  # each of its reasons is a name of this package
+from mtlsd.reasons.protected_resources import *  # noqa: F403  # each of its reasons is a name of this package
+from mtlsd.reasons.registrations import *  # noqa: F403  # each of its reasons is a name of this package
+from mtlsd.reasons.requests import *  # noqa: F403  # each of its reasons is a name of this package
 
 REASONS: Mapping[str, Reason] = MappingProxyType(
     {

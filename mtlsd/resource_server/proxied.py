@@ -21,7 +21,9 @@ import attrs
 
 from mtlsd import reasons
 from mtlsd.errors import Refusal
+from mtlsd.forwarded.fields import once_each
 from mtlsd.forwarded.formats import Reader
+from mtlsd.forwarded.spellings import spellings
 from mtlsd.resource_server.connection import certificate_of_pem
 
 T = TypeVar("T")
@@ -40,6 +42,11 @@ class ForwardedCertificates:
 
     reader: Reader
     is_proxy: Callable[[Any], bool]
+    _guarded: frozenset[bytes] = attrs.field(init=False, repr=False)
+
+    @_guarded.default
+    def _in_every_spelling(self) -> frozenset[bytes]:
+        return spellings(self.reader.fields)
 
     def of_environ(self, environ: Mapping[str, Any]) -> bytes | None:
         """For WSGI, where fields that came twice are joined: what is joined cannot be read.
@@ -52,28 +59,19 @@ class ForwardedCertificates:
 
     def of_scope(self, scope: Mapping[str, Any]) -> bytes | None:
         """For ASGI."""
-        return self._read(scope, [(name.lower(), value) for name, value in scope["headers"]])
+        return self._read(scope, scope["headers"])
 
     def of_request(self, request: Any) -> bytes | None:
         """For twisted.web."""
         headers = request.requestHeaders.getAllRawHeaders()
-        return self._read(request, [(name.lower(), value) for name, values in headers for value in values])
+        return self._read(request, [(name, value) for name, values in headers for value in values])
 
     def _read(self, request: object, fields: Iterable[tuple[bytes, bytes]]) -> bytes | None:
         """:raises Refusal: `forwarded.*`"""
         if not self.is_proxy(request):
             raise Refusal(reasons.FORWARDED_PROXY)
-        values: dict[bytes, bytes] = {}
-        for name, value in fields:
-            meant = name.replace(b"_", b"-")
-            if meant not in self.reader.fields:
-                continue
-            shown = {"field": meant.decode("ascii")}
-            if meant != name:
-                raise Refusal(reasons.FORWARDED_SPELLING, shown)
-            if name in values:
-                raise Refusal(reasons.FORWARDED_REPEATED, shown)
-            values[name] = value.strip(_OWS)
+        found = once_each(fields, self.reader.fields, self._guarded)
+        values = {name: value.strip(_OWS) for name, value in found.items()}
         forwarded = self.reader.parse(values)
         return None if forwarded is None else forwarded.leaf
 

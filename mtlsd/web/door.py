@@ -22,6 +22,7 @@ from mtlsd.errors import Fact, Refusal
 from mtlsd.forwarded.address import last_address
 from mtlsd.forwarded.connection import header_below
 from mtlsd.forwarded.credentials import uid_at
+from mtlsd.forwarded.fields import misplaced, once_each
 from mtlsd.forwarded.formats import Reader
 from mtlsd.forwarded.forwarded import ForwardedCertificate
 from mtlsd.forwarded.peer import ForwardedPeer
@@ -58,7 +59,7 @@ class Door(Endpoint):
         names = _names(request) if head is None else head.values
         if self.guarded.isdisjoint(names):
             return self.routes.render(request)
-        return self.turn_away(request, _misplaced(next(name for name in names if name in self.guarded)))
+        return self.turn_away(request, misplaced(next(name for name in names if name in self.guarded)))
 
     def turn_away(self, request: IRequest, refusal: Refusal) -> bytes:
         """Refuse, and have the audit log say that this was no mistake of a client's."""
@@ -149,20 +150,8 @@ class ProxyDoor(Door):
         """Fields by name, in lower case, of which those that only the proxy may send are there once."""
         head = getattr(request, "head", None)
         if head is None or len(head.values) < len(head.fields) or not self._foreign.isdisjoint(head.values):
-            return self._checked_values(request)
+            return once_each(_fields(request), self._own, self.guarded)
         values: Mapping[bytes, bytes] = head.values  # as nearly always: no field at all is there twice
-        return values
-
-    def _checked_values(self, request: IRequest) -> Mapping[bytes, bytes]:
-        values: dict[bytes, bytes] = {}
-        for name, value in _fields(request):
-            key = name.lower()
-            if key in self._own:
-                if key in values:
-                    raise Refusal(reasons.FORWARDED_REPEATED, {"field": key.decode("ascii")})
-                values[key] = value
-            elif key in self.guarded:
-                raise _misplaced(key)
         return values
 
     def _client(self, request: IRequest, values: Mapping[bytes, bytes]) -> ForwardedPeer:
@@ -260,11 +249,6 @@ def _check_identity(found: Settled | None) -> None:
         if found is not None:
             why = {**found.refusal.facts, "detail": found.refusal.reason.code}
         raise Refusal(reasons.FORWARDED_PROXY, why)
-
-
-def _misplaced(name: bytes) -> Refusal:
-    reason = reasons.FORWARDED_SPELLING if b"_" in name else reasons.FORWARDED_UNEXPECTED
-    return Refusal(reason, {"field": name.decode("ascii")})
 
 
 def _fields(request: IRequest) -> Iterable[tuple[bytes, bytes]]:

@@ -24,7 +24,7 @@ def snippet(command: str, wanted: Wanted) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  # it makes no HTML
+        autoescape=False,  # noqa: S701  # proxies' configuration, and no HTML
     )
     kind = "" if wanted.fields else "-passthrough"
     template = environment.get_template(f"{command}{kind}.j2")
